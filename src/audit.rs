@@ -12,7 +12,6 @@ mod cache;
 mod entry;
 mod find;
 mod judge;
-mod private;
 mod read;
 mod target;
 mod toolchain;
@@ -89,8 +88,7 @@ impl Audit {
     }
 
     fn rules(&self) -> Rules<'_> {
-        let public = self.databases.iter().any(|client| client.database().is_public());
-        Rules { exempt: &self.exempt, withholds_private: public }
+        Rules { exempt: &self.exempt, withholds_private: self.databases.have_public() }
     }
 
     /// What the policies deny, and the unused exceptions of the current one. Only zips are judged, which are code: `go` reads

@@ -9,6 +9,7 @@ pub(crate) mod duration;
 pub mod fault;
 pub mod flight;
 pub mod limits;
+pub(crate) mod lock;
 pub(crate) mod nearest;
 pub(crate) mod parallel;
 #[expect(clippy::disallowed_methods, reason = "it finds programs and starts them")]

@@ -2,7 +2,6 @@
 //!
 //! [`gather`] reads the environment; [`examine`] judges it, without I/O.
 
-#[expect(clippy::disallowed_methods, reason = "it reads the file that has the state of the go command")]
 mod gather;
 
 pub use gather::{GoSettings, Heads, gather};

@@ -32,7 +32,6 @@ mod unpacked;
 
 use std::path::{Path, PathBuf};
 
-pub use crate::base::account::account_home;
 pub use child::{ChildError, Ended, Signals, hide, left_running, run};
 pub(crate) use compare::cut;
 pub use compare::{Accepted, unproved};

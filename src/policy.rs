@@ -7,6 +7,7 @@
 //! No I/O: facts from the log or an upstream are given as [`Facts`]. A rule whose fact is not known yet does not decide, so a
 //! policy can be evaluated in stages: first by name, then by age, then by size.
 
+mod doubtful;
 mod file;
 mod loosened;
 mod range;
@@ -20,6 +21,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::ValueEnum;
 use jiff::civil::Date;
 
+pub use doubtful::{Doubt, doubtful};
 pub use file::{ValueError, age, parse};
 pub use loosened::loosened;
 pub use range::{Range, RangeError};
@@ -28,7 +30,7 @@ pub use verdict::{Age, Denial, Facts, Outcome, Step, Verdict, judge};
 pub(crate) use wide::two_public;
 
 use gomodule::goversion::GoVersion;
-use gomodule::module::{ModuleVersion, Patterns, Version};
+use gomodule::module::{HOSTS_IGNORING_CASE, ModuleVersion, Patterns, Version};
 
 /// The policies that apply. Each of them can deny.
 #[derive(Clone, Debug, Default)]
@@ -139,6 +141,12 @@ impl Selection {
         // By precedence, so that `<=v2.0.0` also covers v2.0.0+incompatible.
         let in_range = |range: &Range<Version>| range.contains(|bound| module.version.precedence(bound));
         self.modules.matches(&module.path) && self.versions.as_ref().is_none_or(in_range)
+    }
+
+    /// The same on hosts where two spellings are one repository: a denied one must not pass in another spelling.
+    fn ignoring_case(mut self) -> Self {
+        self.modules = self.modules.ignoring_case_on(&HOSTS_IGNORING_CASE);
+        self
     }
 
     /// Whether it has the same modules and versions. The reason does not matter.

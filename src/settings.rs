@@ -44,7 +44,7 @@ pub enum Private {
     Direct(Option<Duration>),
 }
 
-/// Reads the secret of a login for a url.
+/// Reads the secret of a login for a URL.
 type Secrets<'a> = &'a dyn Fn(&Login, &Url) -> Result<Credentials, LoginError>;
 
 #[derive(Deserialize)]

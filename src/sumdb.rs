@@ -5,7 +5,6 @@
 //! the requests and keeps the state. Errors are not remembered, except for some seconds that a record is missing.
 
 mod ages;
-#[expect(clippy::disallowed_methods, reason = "it reads the file that the user names")]
 mod anchor;
 mod batch;
 mod client;
@@ -18,6 +17,7 @@ mod first_asked;
 pub mod lookup;
 mod merge;
 mod observed_sizes;
+mod private_names;
 mod proof_set;
 mod prover;
 mod record;
@@ -26,14 +26,15 @@ mod tiles;
 mod trusted;
 mod waiting;
 
-pub(crate) use ages::{Ages, KNOWN_SIZES};
-pub use anchor::{Anchor, AnchorError};
+pub(crate) use ages::{Ages, KNOWN_SIZES, known_since};
+pub use anchor::{Anchor, AnchorError, AnchorFileError};
 pub use client::Client;
 pub use database::{Database, DatabaseError};
 pub use databases::{DatabaseId, Databases, LookupFailure, NoRecord};
 pub use error::{Answer, NotShown, Question, SumdbError};
 pub(crate) use first_asked::Entries as FirstAskedEntries;
 pub use first_asked::FirstAsked;
+pub(crate) use private_names::looks_private;
 pub use proof_set::{HeadImport, ProofSet};
 pub use record::{ModuleRecord, ModuleRecordError, ProvenHash};
 pub use waiting::Waiting;

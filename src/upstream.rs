@@ -24,6 +24,7 @@ mod http;
 mod inside;
 #[expect(clippy::disallowed_methods, reason = "it reads secrets from files and variables")]
 mod login;
+#[expect(clippy::disallowed_methods, reason = "it reads .netrc")]
 mod netrc;
 #[expect(clippy::disallowed_methods, reason = "its jitter has a seed of this process")]
 mod pool;
@@ -50,7 +51,7 @@ pub use config::{Source, SourceError, UpstreamConfig};
 pub use direct::command::DirectSettings;
 pub use direct::error::DirectError;
 pub(crate) use error::Search;
-pub use error::{Nowhere, SourceFailure, UpstreamError};
+pub use error::{LoginOf, Nowhere, SourceFailure, UpstreamError};
 pub use folder::trouble_of_root;
 pub use goauth::GoAuthError;
 pub(crate) use goauth::parse as goauth;
@@ -59,6 +60,7 @@ pub(crate) use http::Script;
 pub use http::{HttpClient, HttpError};
 pub use login::{Credentials, Login, LoginError, Secret, may_log_in};
 pub(crate) use netrc::login_for as netrc;
+pub(crate) use pool::AT_ONCE;
 pub use pool::{Metadata, UpstreamPool};
 pub use proxy_list::{ProxyList, ProxyListError};
 pub(crate) use race::NEVER;

@@ -59,34 +59,56 @@ fn the_policy_in_the_readme_can_be_used() {
     sumgate::policy::parse(policy).unwrap();
 }
 
-#[test]
-fn every_test_that_security_names_exists() {
+/// Asserts that the tests exist which a text names. Returns the numbers of unit tests and of trials.
+fn named_tests(document: &str, text: &str) -> (usize, usize) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let security = fs::read_to_string(root.join("SECURITY.md")).unwrap();
     let trials = sources().into_iter().filter(|(path, _)| path.starts_with("tests"));
     let trials: String = trials.map(|(_, text)| text).collect();
     // A unit test is a path of items. The tests of a module are at the end of its file, or in a file of their own.
     let mut units = 0;
-    for (module, name) in security.split('`').skip(1).step_by(2).filter_map(|name| name.split_once("::tests::")) {
-        let file = root.join("src").join(module.replace("::", "/"));
-        let files = [file.with_extension("rs"), file.join("tests.rs")];
-        let texts: String = files.iter().filter_map(|file| fs::read_to_string(file).ok()).collect();
+    for (module, name) in text.split('`').skip(1).step_by(2).filter_map(|name| name.split_once("::tests::")) {
+        let files = ["src", "gomodule/src", "tlog/src"].map(|folder| root.join(folder).join(module.replace("::", "/")));
+        let files = files.iter().flat_map(|file| [file.with_extension("rs"), file.join("tests.rs")]);
+        let texts: String = files.filter_map(|file| fs::read_to_string(file).ok()).collect();
         let exists = texts.contains(&format!("fn {name}("));
-        assert!(exists, "SECURITY.md names the test {module}::tests::{name}, which does not exist");
+        assert!(exists, "{document} names the test {module}::tests::{name}, which does not exist");
         units += 1;
     }
-    assert!(units > 3, "only {units} unit tests were found in SECURITY.md");
     let mut named = 0;
     // In the last cell of a row, and in the lists of tests below a table, a test is a code span with a `: `.
-    for name in security.split('`').skip(1).step_by(2).filter(|name| name.contains(": ")) {
+    for name in text.split('`').skip(1).step_by(2).filter(|name| name.contains(": ")) {
         let name = name.replace("\\|", "|").replace('\n', " ");
         // One trial for each script.
         let script = name.strip_prefix("http: ").map(|script| root.join(format!("testdata/http/{script}.txt")));
         let exists = trials.contains(&format!("\"{name}\"")) || script.is_some_and(|script| script.is_file());
-        assert!(exists, "SECURITY.md names the test {name:?}, which does not exist");
+        assert!(exists, "{document} names the test {name:?}, which does not exist");
         named += 1;
     }
-    assert!(named > 40, "only {named} tests were found in SECURITY.md");
+    (units, named)
+}
+
+#[test]
+fn every_test_that_security_names_exists() {
+    let security = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("SECURITY.md")).unwrap();
+    let (units, trials) = named_tests("SECURITY.md", &security);
+    assert!(units > 3 && trials > 40, "only {units} unit tests and {trials} trials were found in SECURITY.md");
+}
+
+/// Each row of a table with a column for it names one.
+#[test]
+fn what_is_refused_although_go_accepts_it_is_tested() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/refused.md")).unwrap();
+    let mut rows = 0;
+    for table in page.split("| test |\n").skip(1) {
+        for row in table.lines().skip(1).take_while(|line| line.starts_with('|')) {
+            let last = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+            let (units, trials) = named_tests("docs/refused.md", last);
+            assert_eq!(units + trials, 1, "this row of docs/refused.md names no test: {row}");
+            rows += 1;
+        }
+    }
+    named_tests("docs/refused.md", &page);
+    assert!(rows > 15, "only {rows} rows were found");
 }
 
 /// The keys are the fields that the parser reads.

@@ -10,3 +10,4 @@ pub mod gosum;
 pub mod goversion;
 pub mod module;
 pub mod proxy_request;
+mod unicode;

@@ -10,7 +10,7 @@ use std::fmt;
 
 pub(crate) use path::DEVICES;
 pub use path::{ModulePath, PathError};
-pub use pattern::{PatternError, Patterns};
+pub use pattern::{HOSTS_IGNORING_CASE, PatternError, Patterns};
 pub use version::{Query, Version, VersionError, is_semver};
 
 /// A module path with a version whose major version matches the path.
@@ -94,7 +94,8 @@ mod tests {
             "example.com/a/v2@v2.3.4",
             "example.com/a/v2@v2.0.0-20200101000000-0123456789ab",
             "gopkg.in/yaml.v2@v2.4.0",
-            "gopkg.in/yaml.v2@v0.0.0-20200101000000-0123456789ab",
+            "gopkg.in/check.v1@v0.0.0-20200101000000-0123456789ab",
+            "gopkg.in/check.v1-unstable@v0.0.0-20200101000000-0123456789ab",
             "gopkg.in/check.v1@v1.0.0",
             "golang.org/toolchain@v0.0.1-go1.27.3.linux-amd64",
         ] {
@@ -106,11 +107,29 @@ mod tests {
             "example.com/a/v2@v3.0.0",
             "example.com/a/v2@v2.0.0+incompatible",
             "gopkg.in/yaml.v2@v3.0.0",
+            "gopkg.in/yaml.v2@v0.0.0-20200101000000-0123456789ab",
             "gopkg.in/yaml.v2@v2.0.0+incompatible",
             "example.com/a@v1.0.0+incompatible",
             "example.com/a",
         ] {
             assert!(ModuleVersion::parse(wrong).is_err(), "{wrong}");
         }
+    }
+
+    /// The generator is `testdata/main.go`.
+    #[test]
+    fn module_versions_are_read_as_go_reads_them() {
+        let mut valid = 0;
+        for line in include_str!("../testdata/modules.txt").lines() {
+            let fields: Vec<&str> = line.split('\t').collect();
+            let [path, version, is_path, is_module] = fields[..] else { panic!("{line}") };
+            assert_eq!(ModulePath::parse(path).is_ok().to_string(), is_path, "{line}");
+            let found = ModuleVersion::of(path, version).is_ok();
+            // Refused on purpose: +incompatible with a path that has a major version, or with v0 and v1.
+            let is_refused = version.ends_with("+incompatible") && !found;
+            assert!(is_refused || found.to_string() == is_module, "{line}");
+            valid += usize::from(found);
+        }
+        assert!(valid > 50);
     }
 }

@@ -47,9 +47,12 @@ pub enum RequestError {
     /// The module path is invalid.
     #[error("{0:?} is not a Go module path: {1}")]
     BadModule(String, PathError),
-    /// The version is invalid, or does not match the path.
+    /// The version is not canonical.
     #[error("{1:?} is not a version of {0}: {2}")]
     BadVersion(ModulePath, String, ModuleVersionError),
+    /// The version is canonical, and the module cannot have it: its major version does not match the path.
+    #[error("not found: {0} cannot have the version {1}: {2}")]
+    NoSuchVersion(ModulePath, String, ModuleVersionError),
     /// Neither a version nor a query.
     #[error("invalid request for a version of {0}: {1}")]
     BadQuery(ModulePath, VersionError),
@@ -73,10 +76,12 @@ impl Request {
         match module_version(&module, version) {
             Ok(module) => Ok(Self::File(Artifact { module, kind })),
             // Only `.info` can be requested for queries: branches, hashes, prefixes, `v2.0.0` of a module without `/v2`.
-            Err(_) if kind == Kind::Info => match Query::unescape(version) {
-                Ok(query) => Ok(Self::Query(module, query)),
-                Err(why) => Err(RequestError::BadQuery(module, why)),
-            },
+            Err(error) if kind == Kind::Info && may_be_query(&module, version, &error) => {
+                match Query::unescape(version) {
+                    Ok(query) => Ok(Self::Query(module, query)),
+                    Err(why) => Err(RequestError::BadQuery(module, why)),
+                }
+            }
             Err(error) => Err(error),
         }
     }
@@ -147,9 +152,29 @@ pub fn module_path(escaped: &str) -> Result<ModulePath, RequestError> {
 /// Parses an escaped version of a module.
 pub fn module_version(path: &ModulePath, escaped: &str) -> Result<ModuleVersion, RequestError> {
     let version = Version::unescape(escaped).map_err(ModuleVersionError::from);
-    version
-        .and_then(|version| ModuleVersion::new(path.clone(), version))
-        .map_err(|why| RequestError::BadVersion(path.clone(), escaped.to_owned(), why))
+    version.and_then(|version| ModuleVersion::new(path.clone(), version)).map_err(|why| {
+        let error = if without_incompatible(escaped).is_some() {
+            RequestError::NoSuchVersion
+        } else {
+            RequestError::BadVersion
+        };
+        error(path.clone(), escaped.to_owned(), why)
+    })
+}
+
+/// The canonical version in this text, without `+incompatible`.
+fn without_incompatible(escaped: &str) -> Option<Version> {
+    Version::unescape(escaped.strip_suffix("+incompatible").unwrap_or(escaped)).ok()
+}
+
+/// Whether `.info` of a text that is not a version of the module can have an answer. A canonical version is resolved to itself, or
+/// to its `+incompatible` form.
+fn may_be_query(path: &ModulePath, escaped: &str, error: &RequestError) -> bool {
+    let RequestError::NoSuchVersion(..) = error else { return true };
+    let incompatible =
+        without_incompatible(escaped).and_then(|version| Version::parse(&format!("{version}+incompatible")).ok());
+    !escaped.ends_with("+incompatible")
+        && incompatible.is_some_and(|version| ModuleVersion::new(path.clone(), version).is_ok())
 }
 
 #[cfg(test)]
@@ -175,6 +200,27 @@ mod tests {
     }
 
     #[test]
+    fn a_version_that_the_module_cannot_have_is_one_error_for_all_files() {
+        for (path, version) in [
+            ("example.com/a/v2", "v1.0.0"),
+            ("example.com/a/v2", "v3.0.0-rc.1"),
+            ("example.com/a/v2", "v2.0.0+incompatible"),
+            ("example.com/a", "v1.0.0+incompatible"),
+            ("gopkg.in/a.v2", "v3.0.0"),
+            ("gopkg.in/a.v2", "v2.0.0+incompatible"),
+            ("gopkg.in/a.v2", "v0.0.0-20200101000000-0123456789ab"),
+        ] {
+            for kind in ["info", "mod", "zip"] {
+                let error = Request::parse(&format!("{path}/@v/{version}.{kind}")).unwrap_err();
+                assert!(matches!(error, RequestError::NoSuchVersion(..)), "{path}@{version}.{kind}: {error}");
+            }
+        }
+        // `go` may resolve it to v2.0.0+incompatible.
+        assert!(matches!(Request::parse("example.com/a/@v/v2.0.0.info"), Ok(Request::Query(..))));
+        assert!(matches!(Request::parse("example.com/a/@v/v2.0.0.zip"), Err(RequestError::NoSuchVersion(..))));
+    }
+
+    #[test]
     fn invalid_requests_have_a_reason() {
         for path in ["", "supported", "example.com/a", "example.com/a/@v/v1.0.0", "example.com/a/@v/v1.0.0.exe"] {
             assert_eq!(Request::parse(path), Err(RequestError::NoSuchPath(path.to_owned())));
@@ -182,7 +228,7 @@ mod tests {
         for path in ["-x/@v/list", "Example.com/a/@latest", "example.com/../a/@v/v1.0.0.mod"] {
             assert!(matches!(Request::parse(path), Err(RequestError::BadModule(..))), "{path}");
         }
-        for file in ["main.zip", "v2.0.0.mod", "a b.zip"] {
+        for file in ["main.zip", "v1.0.0-01.mod", "a b.zip"] {
             let path = format!("example.com/a/@v/{file}");
             assert!(matches!(Request::parse(&path), Err(RequestError::BadVersion(..))), "{path}");
         }

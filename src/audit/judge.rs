@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use super::entry::{MAX_FINDINGS, more};
-use super::private::looks_private;
 use super::{Entry, FoundHash, NamedModule};
 use crate::base::fault::{Fault, in_full};
 use crate::finding::{Code, Finding, Place, Report, Unaudited};
 use crate::policy::Denial;
-use crate::sumdb::{Answer, ModuleRecord, SumdbError};
+use crate::sumdb::{Answer, ModuleRecord, SumdbError, looks_private};
 use gomodule::artifact::Kind;
 use gomodule::dirhash::H1;
 use gomodule::gosum::AnyHash;

@@ -14,7 +14,7 @@ const MAX_BYTES: u64 = 4 << 20;
 
 /// The home folder of the current user in the file of accounts. On systems other than Linux, the fallback is the home folder
 /// in the environment.
-pub fn account_home() -> Option<PathBuf> {
+fn account_home() -> Option<PathBuf> {
     // An unreadable file is treated as empty.
     let text = File::open(ACCOUNTS).and_then(|file| first(file, MAX_BYTES)).unwrap_or_default();
     let found = home_of(&String::from_utf8_lossy(&text), getuid().as_raw());

@@ -7,10 +7,12 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::watch;
+
+use crate::base::lock::lock;
 
 /// How long a task continues without a caller. A client whose connection broke repeats its request within a second or two.
 const ABANDONED_FOR: Duration = Duration::from_secs(5);
@@ -66,10 +68,6 @@ where
         let answer = answer.wait_for(Option::is_some).await.map_err(|_| Cancelled)?;
         answer.clone().ok_or(Cancelled)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Removes the task from the list when dropped, even if the work panics.

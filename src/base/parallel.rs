@@ -1,8 +1,10 @@
 //! Parallel work on the items of a list.
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+
+use crate::base::lock::{lock, unlocked};
 
 /// Does `work` for each item, on all processors. The results are in the order of the items.
 pub(crate) fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
@@ -15,10 +17,10 @@ pub(crate) fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync)
                     let nth = next.fetch_add(1, Ordering::Relaxed);
                     let Some(item) = items.get(nth) else { break };
                     let result = work(item);
-                    done.lock().unwrap_or_else(PoisonError::into_inner).insert(nth, result);
+                    lock(&done).insert(nth, result);
                 }
             });
         }
     });
-    done.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
+    unlocked(done).into_values().collect()
 }

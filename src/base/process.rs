@@ -6,7 +6,7 @@ mod dialogue;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -14,7 +14,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
 use clean::clean;
-pub use clean::distrust;
+
+use crate::base::lock::lock;
+pub use clean::{distrust, is_distrusted};
 pub use dialogue::Dialogue;
 
 /// Longest standard error that is kept, in bytes: warnings and an error message, of which a line or two is shown.
@@ -100,7 +102,7 @@ pub fn run_blocking(command: Command, limits: Limits) -> Result<Output, ProcessE
 static RUNNING: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
 
 fn running() -> MutexGuard<'static, BTreeSet<u32>> {
-    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&RUNNING)
 }
 
 /// Whether this is a running process that [`run`] started.

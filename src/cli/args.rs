@@ -19,7 +19,7 @@ pub(super) use cache::{CacheCommand, ExportArgs, FetchArgs, ImportArgs, KeygenAr
 pub(super) use run::{Cache, RunArgs};
 pub(super) use serve::{AddressArgs, HoldArgs, ServeArgs};
 pub(super) use shared::{
-    DEFAULT_UPSTREAM, DatabaseArgs, DatabaseTimeoutArgs, ExemptArgs, GoSettingsArgs, PolicyArgs, StateArgs,
+    CaseArgs, DEFAULT_UPSTREAM, DatabaseArgs, DatabaseTimeoutArgs, ExemptArgs, GoSettingsArgs, PolicyArgs, StateArgs,
     UpstreamArgs,
 };
 pub(super) use tree::{tree, unknown_command};
@@ -53,8 +53,8 @@ Examples:
 const VERIFY_HELP: &str = "\
 Exit codes:
   0  the file is valid
-  1  the file is not valid, or signed by another key
-  2  not finished: invalid arguments, another kind of file, no network, no disk
+  1  the file is not valid
+  2  not finished: invalid arguments, another kind of file, an unknown key, no network, no disk
   3  the checksum database signed two histories; the evidence was written
 
 Examples:

@@ -22,7 +22,7 @@ use crate::store::Access;
 
 pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
     let go = config::go_env()?;
-    let databases = args.timeout.limit(config::go_databases(&args.go_settings, &go)?);
+    let databases = args.timeout.limit(config::go_databases(&args.go_settings, &go, &config::go_login(&go))?);
     let exempt = config::go_exempt(&args.go_settings, &go)?;
     let mut bases = args.base.as_deref().map(Bases::of);
     let policies = Policies::of(&args.policy, bases.as_mut(), &args.paths)?;

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy;
 
 use super::ages;
-use super::args::{AddressArgs, ExemptArgs, GoSettingsArgs};
+use super::args::{AddressArgs, CaseArgs, ExemptArgs, GoSettingsArgs};
 use super::exit::Failure;
+use super::out;
 use crate::airgap::{self, FetchPlan, Refusal};
 use crate::base::bounded::read_bounded;
 use crate::base::clock::Clock;
@@ -21,7 +22,7 @@ use crate::mirror::BasePath;
 use crate::policy::{self, Policy};
 use crate::store::{Access, Modes, Store};
 use crate::sumdb::{Anchor, Client, Database, DatabaseError, Databases};
-use crate::upstream::{HttpClient, ProxyList, ProxyListError, Router, Ttls, UpstreamConfig, UpstreamPool};
+use crate::upstream::{Credentials, HttpClient, ProxyList, ProxyListError, Router, Ttls, UpstreamConfig, UpstreamPool};
 use gomodule::module::{ModuleVersion, Patterns};
 
 /// The databases, in the given order. Names must be unique, because paths contain them.
@@ -42,10 +43,20 @@ pub(super) fn go_env() -> Result<GoEnv, Failure> {
     GoEnv::read().map_err(|error| Failure::new(Fault::Host, error.to_string()))
 }
 
-/// The given databases, or else the one of GOSUMDB, through the proxies of GOPROXY.
-pub(super) fn go_databases(args: &GoSettingsArgs, go: &GoEnv) -> Result<Vec<Database>, Failure> {
+/// The login that `go` sends to proxies and databases, by its GOAUTH.
+pub(super) fn go_login(go: &GoEnv) -> Credentials {
+    Credentials::of_go(go.get("GOAUTH"))
+}
+
+/// The databases with that login.
+pub(super) fn as_go(databases: Vec<Database>, login: &Credentials) -> Vec<Database> {
+    databases.into_iter().map(|database| database.as_go(login)).collect()
+}
+
+/// The given databases, or else the one of GOSUMDB, through the proxies of GOPROXY; each with the login of `go`.
+pub(super) fn go_databases(args: &GoSettingsArgs, go: &GoEnv, login: &Credentials) -> Result<Vec<Database>, Failure> {
     if !args.sumdb.is_empty() {
-        return databases(&args.sumdb);
+        return Ok(as_go(databases(&args.sumdb)?, login));
     }
     let found = Database::parse(go.get("GOSUMDB")).map_err(|error| match error {
         DatabaseError::Off(_) => {
@@ -55,16 +66,31 @@ pub(super) fn go_databases(args: &GoSettingsArgs, go: &GoEnv) -> Result<Vec<Data
     })?;
     // A GOPROXY without a proxy (`direct`, `off`) is not an endpoint.
     Ok(vec![match ProxyList::parse(go.get("GOPROXY")) {
-        Ok(chain) => found.through_proxies(&chain),
-        Err(ProxyListError::Empty(_)) => found,
+        Ok(chain) => found.through_proxies(&chain).as_go(login),
+        Err(ProxyListError::Empty(_)) => found.as_go(login),
         Err(error) => return Err(Failure::usage(error)),
     }])
 }
 
 /// The modules of GONOSUMDB and `--nosumdb`.
 pub(super) fn go_exempt(args: &GoSettingsArgs, go: &GoEnv) -> Result<Patterns, Failure> {
-    let parse = |text: &str| Patterns::parse(text).map_err(Failure::usage);
-    Ok(parse(go.get("GONOSUMDB"))?.with(parse(&args.nosumdb)?))
+    Ok(go_patterns(go, "GONOSUMDB").with(Patterns::parse(&args.nosumdb).map_err(Failure::usage)?))
+}
+
+/// The patterns in a variable of `go`, as `go` reads them. Prints which of them match nothing.
+pub(super) fn go_patterns(go: &GoEnv, name: &str) -> Patterns {
+    let value = go.get(name);
+    // The default of GONOSUMDB and GONOPROXY.
+    let set = if !go.is_variable(name) && value == go.get("GOPRIVATE") { "GOPRIVATE" } else { name };
+    for glob in Patterns::useless_for_go(value) {
+        let why = if glob.contains(char::is_whitespace) {
+            "`go` does not remove the white space in it: separate patterns by commas alone"
+        } else {
+            "it is malformed, and `go` does not say so: write globs such as *.example.com/private"
+        };
+        out::message(&format!("warning: the pattern {glob:?} of {set} matches no module: {why}"));
+    }
+    Patterns::of_go(value)
 }
 
 /// Opens the data folder.
@@ -112,7 +138,7 @@ pub(super) fn http(offline: bool) -> Result<HttpClient, Failure> {
     if offline {
         return Ok(HttpClient::offline());
     }
-    HttpClient::new().map_err(|error| Failure::host("set up the HTTP client", &error))
+    HttpClient::new().map_err(|error| Failure::new(Fault::Host, format!("cannot set up the {error}")))
 }
 
 /// The files that a go.sum lists, and its malformed lines. The default is the go.sum of the working folder; `otherwise` says how to
@@ -130,21 +156,28 @@ pub(super) fn wanted_of(named: Option<&Path>, otherwise: &str) -> Result<(FetchP
     Ok(airgap::of_go_sum(&shown, &bytes))
 }
 
+/// The modules of `--private`.
+pub(super) fn private(text: &str, case: &CaseArgs) -> Result<Patterns, Failure> {
+    Ok(patterns("--private", text)?.ignoring_case_on(&case.ignore_case_on))
+}
+
 /// The modules that are exempt from the databases.
 pub(super) fn exempt(args: &ExemptArgs) -> Result<Patterns, Failure> {
-    Ok(patterns("--nosumdb", &args.nosumdb)?.with(patterns("--private", &args.private)?))
+    Ok(patterns("--nosumdb", &args.nosumdb)?.with(private(&args.private, &args.case)?))
 }
 
 /// Removes modules of GONOPROXY and GONOSUMDB from `wanted`, unless flags have `named` them: a go.sum lists private modules, too.
 /// They are returned as refusals, so that the user learns that they are missing.
-pub(super) fn unnamed_private(wanted: &mut FetchPlan, named: &Patterns) -> Result<Vec<Refusal>, Failure> {
-    let go = go_env()?;
-    let patterns = |setting| Patterns::parse(go.get(setting)).map_err(Failure::usage);
-    let left_out = wanted.leave_out(&patterns("GONOPROXY")?.with(patterns("GONOSUMDB")?), named);
+pub(super) fn unnamed_private(wanted: &mut FetchPlan, named: &Patterns, go: &GoEnv) -> Vec<Refusal> {
+    let mut patterns = go_patterns(go, "GONOSUMDB");
+    if go.get("GONOPROXY") != go.get("GONOSUMDB") {
+        patterns = patterns.with(go_patterns(go, "GONOPROXY"));
+    }
+    let left_out = wanted.leave_out(&patterns, named);
     let why = "GONOPROXY or GONOSUMDB (by default GOPRIVATE) covers it, so no request was made: \
                --private PATTERNS fetches it direct, --nosumdb PATTERNS from --upstream and unproved";
     let refusal = |module: ModuleVersion| Refusal::new(module.to_string(), why, Fault::Absent);
-    Ok(left_out.into_iter().map(refusal).collect())
+    left_out.into_iter().map(refusal).collect()
 }
 
 /// A router that never makes a request: `upstreams` has folders, or nothing.

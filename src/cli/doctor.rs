@@ -1,7 +1,9 @@
 //! `sumgate doctor`: finds settings that weaken the checks of `go`.
 
-use super::args::DoctorArgs;
 use std::path::PathBuf;
+use std::time::Duration;
+
+use super::args::DoctorArgs;
 
 use super::audit::{ending, left_out, not_read, show};
 use super::config;
@@ -11,9 +13,14 @@ use super::runtime::Runtime;
 use crate::base::text::safe;
 use crate::doctor::{examine, fix, gather};
 use crate::finding::Report;
+use crate::upstream::Timeouts;
+
+/// How long the mirror may take for the tree head that it has: it answers without asking a database.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
 pub(super) fn run(args: &DoctorArgs) -> Result<Exit, Failure> {
-    let http = config::http(false)?;
+    let http = config::http(false)?.with_timeouts(Timeouts::of_database(ANSWERS_WITHIN));
+    let http = http.map_err(|error| Failure::host("ask the mirror", &error))?;
     let go = config::go_env()?;
     let left_out = left_out(&go, &[], None)?;
     let seen = Runtime::start()?.block_on(gather(go, &args.path, &left_out, &http));

@@ -11,7 +11,8 @@ use gomodule::module::Patterns;
 pub(super) fn run(args: &EnvArgs, file: Result<ConfigFile, Failure>) -> Result<Exit, Failure> {
     let databases = config::databases(&args.databases.sumdb)?;
     let (base, exempt) = config::address(&args.address)?;
-    let private = sources::of(file?.settings, DEFAULT_UPSTREAM, Patterns::default())?.private();
+    let case = &args.address.exempt.case;
+    let private = sources::of(file?.settings, DEFAULT_UPSTREAM, Patterns::default(), case, None)?.private();
     let url = args.url.as_deref().map_or_else(|| url_of(&args.address, &base), checked)?;
     out::print(&format!("{}\n", config::go_env_line(&url, &databases[0], &exempt.with(private))));
     Ok(Exit::Success)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use super::args::FetchArgs;
+use super::args::{ExemptArgs, FetchArgs};
 use super::config::{self, PathSource};
 use super::exit::{Exit, Failure};
 use super::runtime::Runtime;
@@ -19,9 +19,13 @@ use crate::store::Access;
 use crate::upstream::Ttls;
 
 pub(super) fn run(args: &FetchArgs, file: Result<ConfigFile, Failure>) -> Result<Exit, Failure> {
-    let direct = config::patterns("--private", &args.airgap.exempt.private)?;
-    let source_config = sources::of(file?.settings, &args.upstreams.upstream, direct)?;
-    let databases = args.timeout.limit(source_config.reach(config::databases(&args.airgap.databases.sumdb)?));
+    let ExemptArgs { private, case, .. } = &args.airgap.exempt;
+    let direct = config::private(private, case)?;
+    let go = config::go_env()?;
+    let login = config::go_login(&go);
+    let source_config = sources::of(file?.settings, &args.upstreams.upstream, direct, case, Some(&login))?;
+    let databases = config::as_go(config::databases(&args.airgap.databases.sumdb)?, &login);
+    let databases = args.timeout.limit(source_config.reach(databases));
     let exempt = config::exempt(&args.airgap.exempt)?.with(source_config.private());
     let policy = args.policy.as_deref().map(|path| config::read_policy(path, PathSource::Named)).transpose()?;
     let (mut wanted, malformed) = if args.modules.is_empty() {
@@ -29,7 +33,7 @@ pub(super) fn run(args: &FetchArgs, file: Result<ConfigFile, Failure>) -> Result
     } else {
         (of_names(&args.modules), Vec::new())
     };
-    let private = config::unnamed_private(&mut wanted, &exempt)?;
+    let private = config::unnamed_private(&mut wanted, &exempt, &go);
     let http = config::http(false)?;
     let store = Arc::new(config::store(args.airgap.state.data.as_deref(), Access::Download)?);
     let clients = config::clients(databases, &args.airgap.state.anchor, &store, &http, policy.as_slice())?;

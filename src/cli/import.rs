@@ -106,7 +106,7 @@ fn module_cache(
         let message = format!("{} is not a module cache: it has no files of a module version", download.display());
         return Err(Failure::new(Fault::Request, message));
     }
-    let private = Patterns::parse(go.get("GONOSUMDB")).map_err(Failure::usage)?;
+    let private = config::go_patterns(&go, "GONOSUMDB");
     let left_out = wanted.leave_out(&private, &exempt).len();
     let http = config::http(args.offline)?;
     let clients = config::clients(databases, &args.airgap.state.anchor, store, &http, &[])?;

@@ -11,11 +11,12 @@ use crate::sumdb::{Answer, Databases, LookupFailure, ModuleRecord};
 use gomodule::module::{ModuleVersion, Patterns};
 
 pub(super) fn run(args: &LookupArgs) -> Result<Exit, Failure> {
-    let databases = config::databases(&args.databases.sumdb)?;
+    let login = config::go_login(&config::go_env()?);
+    let databases = config::as_go(config::databases(&args.databases.sumdb)?, &login);
     let store = config::store(args.state.data.as_deref(), Access::Write)?;
     let databases = config::clients(databases, &args.state.anchor, &store, &config::http(false)?, &[])?;
     out::start_log(out::QUIET);
-    let answer = Runtime::start()?.block_on(databases.lookup(&args.module, None));
+    let answer = Runtime::start()?.block_on(out::telling_whom(&databases, databases.lookup(&args.module, None)));
     let (record, _) = answer.map_err(LookupFailure::into_error)?;
     out::print(&format!("{}{}\n", record.proven().text(), proved(&record)));
     Ok(Exit::Success)
@@ -37,7 +38,7 @@ pub(super) struct Prover {
 impl Prover {
     pub(super) fn of(args: &ProofArgs, policy: Option<&Policy>) -> Result<Self, Failure> {
         let go = config::go_env()?;
-        let databases = config::go_databases(&args.go_settings, &go)?;
+        let databases = config::go_databases(&args.go_settings, &go, &config::go_login(&go))?;
         let exempt = config::go_exempt(&args.go_settings, &go)?;
         let access = if args.offline { Access::Read } else { Access::Write };
         let store = config::store(args.state.data.as_deref(), access)?;
@@ -52,7 +53,7 @@ impl Prover {
         if self.exempt.exempts(&module.path) {
             return None;
         }
-        let answer = self.databases.lookup(module, None).await;
+        let answer = out::telling_whom(&self.databases, self.databases.lookup(module, None)).await;
         Some(answer.map(|(record, _)| record).map_err(LookupFailure::into_error))
     }
 }

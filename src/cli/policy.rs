@@ -9,6 +9,7 @@ use super::exit::{Exit, Failure};
 use super::out;
 use crate::base::fault::Fault;
 use crate::policy::{Age, Denial, Facts, Outcome, Policy, Rule, Step, Verdict};
+use crate::sumdb::known_since;
 use gomodule::module::ModuleVersion;
 
 pub(super) fn run(command: &PolicyCommand) -> Result<Exit, Failure> {
@@ -16,8 +17,11 @@ pub(super) fn run(command: &PolicyCommand) -> Result<Exit, Failure> {
         PolicyCommand::Check { file } => {
             let (path, how) = found(file.as_ref()).ok_or_else(none)?;
             Ok(match config::check_policy(&path, how)? {
-                Ok(_) => {
-                    out::print(&format!("{} is valid\n", path.display()));
+                Ok(policy) => {
+                    let (file, today) = (path.display(), crate::policy::day(SystemTime::now()));
+                    let doubts = crate::policy::doubtful(&policy, today, crate::policy::day(known_since()));
+                    let lines: String = doubts.iter().map(|doubt| format!("{file}:{doubt}\n")).collect();
+                    out::print(&format!("{lines}{file} is valid\n"));
                     Exit::Success
                 }
                 Err(diagnostics) => {

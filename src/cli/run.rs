@@ -19,6 +19,7 @@ use super::runtime::Runtime;
 use super::serve_file::ConfigFile;
 use super::sources::SourceConfig;
 use super::{ages, bases, config, out, sources};
+use crate::base::account::real_home;
 use crate::base::clock::Clock;
 use crate::base::fault::Fault;
 use crate::finding::{Code, Finding};
@@ -32,7 +33,7 @@ use crate::release::{EventLog, Events, Expectations};
 use crate::settings::Settings;
 use crate::store::{Access, Store};
 use crate::sumdb::{Client, Database, DatabaseId, Databases};
-use crate::upstream::{HttpClient, ProxyList, ProxyListError, Ttls};
+use crate::upstream::{Credentials, HttpClient, ProxyList, ProxyListError, Ttls};
 use gomodule::module::Patterns;
 
 /// Random bytes in the path of the mirror: 128 bits cannot be guessed.
@@ -64,6 +65,7 @@ pub(super) fn not_done() -> Exit {
 struct RunContext<'a> {
     args: &'a RunArgs,
     go: GoEnv,
+    login: Credentials,
     written: Vec<(String, String)>,
     source_config: SourceConfig,
     exempt: Patterns,
@@ -104,33 +106,33 @@ impl<'a> RunContext<'a> {
     fn of(args: &'a RunArgs, settings: Settings) -> Result<Self, Failure> {
         let here = std::env::current_dir().and_then(|here| here.canonicalize());
         let here = here.map_err(|error| Failure::host("find the working folder", &error))?;
-        let home = std::env::home_dir().and_then(|home| home.canonicalize().ok());
-        // Not the variable HOME, with which an attacker could make the repository smaller.
-        let account = gate::account_home().and_then(|home| home.canonicalize().ok());
-        let workspace = gate::workspace(&here, account.as_deref());
+        // Not the variable HOME, with which an attacker could make the repository smaller, or its programs trusted.
+        let home = real_home();
+        let workspace = gate::workspace(&here, home.as_deref());
         if let Some(distrusted) = gate::distrusted(&workspace, home.as_deref()) {
             refuse_go_of(distrusted)?;
             crate::base::process::distrust(distrusted);
         }
         let go = config::go_env()?;
         let written = go.written().map_err(|error| Failure::host("read the file of `go env -w` (GOENV)", &error))?;
-        let mut direct = config::patterns("--private", &args.private)?;
+        let mut direct = config::private(&args.private, &args.case)?;
         if args.gate_private {
             for name in ["GOPRIVATE", "GONOPROXY"] {
-                direct = direct.with(Patterns::parse(go.get(name)).map_err(Failure::usage)?);
+                direct = direct.with(config::go_patterns(&go, name));
             }
         }
-        let source_config = source_config(args, settings, &go, direct)?;
+        let login = config::go_login(&go);
+        let source_config = source_config(args, settings, &go, direct, &login)?;
         let exempt = config::go_exempt(&args.go_settings, &go)?.with(source_config.private());
         let mut bases = args.base.as_deref().map(Bases::of);
         // An unusable base is an error, not a base without a policy.
         bases.as_mut().map(|bases| bases.at(&here).map(|_| ())).transpose()?;
         let policies = Policies::of(&args.policy, bases.as_mut(), &[".".into()])?;
-        Ok(Self { args, go, written, source_config, exempt, policies, here, home, workspace })
+        Ok(Self { args, go, login, written, source_config, exempt, policies, here, home, workspace })
     }
 
     fn databases(&self) -> Result<Vec<Database>, Failure> {
-        let databases = config::go_databases(&self.args.go_settings, &self.go)?;
+        let databases = config::go_databases(&self.args.go_settings, &self.go, &self.login)?;
         // A database or an upstream of a flag, not of the settings of `go`: as for `serve`.
         let is_named = self.args.upstream.is_some() || !self.args.go_settings.sumdb.is_empty();
         let databases = if is_named { self.source_config.reach(databases) } else { databases };
@@ -306,12 +308,18 @@ impl<'a> RunContext<'a> {
 }
 
 /// The upstreams: those of the flags, or else GOPROXY without `direct` and `off`.
-fn source_config(args: &RunArgs, settings: Settings, go: &GoEnv, direct: Patterns) -> Result<SourceConfig, Failure> {
+fn source_config(
+    args: &RunArgs,
+    settings: Settings,
+    go: &GoEnv,
+    direct: Patterns,
+    login: &Credentials,
+) -> Result<SourceConfig, Failure> {
     let text = args.upstream.as_deref().unwrap_or_else(|| go.get("GOPROXY"));
     let names_none = matches!(ProxyList::parse(text), Err(ProxyListError::Empty(_)));
     // Offline, no upstream is asked.
     let text = if args.offline && names_none { super::args::DEFAULT_UPSTREAM } else { text };
-    sources::of(settings, text, direct).map_err(|failure| {
+    sources::of(settings, text, direct, &args.case, Some(login)).map_err(|failure| {
         if !names_none || args.offline {
             return failure;
         }

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use super::exit::Failure;
+use super::sources::PRIVATE_AT_ONCE;
+use crate::upstream::AT_ONCE;
 
 /// How long other threads may finish work without a caller, such as the lookup of a name.
 const ABORT_GRACE: Duration = Duration::from_secs(1);
-/// Threads for blocking work, started when needed. A download in progress occupies one: 64 for each of 32 upstreams. The rest is
-/// for hashing, the disk and name lookups; 512 is the default of tokio.
-const BLOCKING_THREADS: usize = 64 * 32 + 512;
+/// Threads for blocking work, started when needed. A download in progress occupies one: those of 32 public upstreams, and of all
+/// private ones. The rest is for hashing, the disk and name lookups; 512 is the default of tokio.
+const BLOCKING_THREADS: usize = 32 * AT_ONCE + PRIVATE_AT_ONCE + 512;
 
 pub(super) struct Runtime(tokio::runtime::Runtime);
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::args::ServeArgs;
+use super::args::{ExemptArgs, ServeArgs};
 use super::config::{self, PathSource};
 use super::exit::{Exit, Failure};
 use super::runtime::Runtime;
@@ -21,8 +21,9 @@ use crate::upstream::Ttls;
 use gomodule::module::Patterns;
 
 pub(super) fn run(args: &ServeArgs, file: Result<ConfigFile, Failure>) -> Result<Exit, Failure> {
-    let direct = config::patterns("--private", &args.address.exempt.private)?;
-    let source_config = sources::of(file?.settings, &args.upstreams.upstream, direct)?;
+    let ExemptArgs { private, case, .. } = &args.address.exempt;
+    let direct = config::private(private, case)?;
+    let source_config = sources::of(file?.settings, &args.upstreams.upstream, direct, case, None)?;
     let databases = args.timeout.limit(source_config.reach(config::databases(&args.databases.sumdb)?));
     let (base, exempt) = config::address(&args.address)?;
     let hosts = Hosts::named(&args.host).map_err(|error| Failure::new(Fault::Request, format!("--host {error}")))?;

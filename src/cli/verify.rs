@@ -62,7 +62,8 @@ fn invalid(path: &Path, why: &str) -> Failure {
 }
 
 fn databases(args: &VerifyArgs) -> Result<Vec<Database>, Failure> {
-    config::go_databases(&args.proof.go_settings, &config::go_env()?)
+    let go = config::go_env()?;
+    config::go_databases(&args.proof.go_settings, &go, &config::go_login(&go))
 }
 
 fn evidence(path: &Path, bytes: &[u8], databases: &[Database]) -> Result<String, Failure> {
@@ -74,7 +75,7 @@ fn evidence(path: &Path, bytes: &[u8], databases: &[Database]) -> Result<String,
              of their own. If you trust this key, add --sumdb '{key}'",
             path.display()
         );
-        return Err(Failure::new(Fault::Refused, message));
+        return Err(Failure::new(Fault::Request, message));
     }
     let (older, newer) = (evidence.older().head(), evidence.newer().head());
     Ok(format!(
@@ -105,7 +106,7 @@ fn record(path: &Path, bytes: &[u8], databases: &[Database]) -> Result<String, F
     Err(why.map_or_else(
         || {
             let why = "no configured database signed it: add --sumdb NAME+HASH+KEY with the key of the one that did";
-            Failure::new(Fault::Refused, format!("{} cannot be verified: {why}", path.display()))
+            Failure::new(Fault::Request, format!("{} cannot be verified: {why}", path.display()))
         },
         |why| invalid(path, &why),
     ))

@@ -1,14 +1,15 @@
 //! Reads what [`super::examine`] judges: settings, files, and the mirror.
 
 use std::borrow::Cow;
-use std::fs;
 use std::path::{Path, PathBuf};
 
+use tlog::limits::MAX_NOTE_LEN;
 use tlog::{SUMDB_ORIGIN, SignedCheckpoint};
 use url::Url;
 
 use crate::audit::{FindError, LeftOut, find};
 use crate::base::text::one_line;
+use crate::base::tree::read_regular;
 use crate::go::environment::GoEnv;
 use crate::sumdb::Database;
 use crate::upstream::{HttpClient, HttpError, with_scheme};
@@ -101,7 +102,7 @@ async fn mirror_head(mirror: &str, database: &Database, http: &HttpClient) -> Re
         let found = one_line(&String::from_utf8_lossy(found), MAX_QUOTED);
         MirrorHeadError::NotAHead { url: url.clone(), database: database.name().to_owned(), why, found }
     };
-    match http.get_small(url.clone(), tlog::limits::MAX_NOTE_LEN).await {
+    match http.get_small(url.clone(), MAX_NOTE_LEN).await {
         Ok(note) => match SignedCheckpoint::open(&note, SUMDB_ORIGIN, database.key()) {
             Ok(head) => Ok(Some(head.size().get())),
             Err(error) => Err(not_a_head(error.to_string(), &note)),
@@ -114,6 +115,6 @@ async fn mirror_head(mirror: &str, database: &Database, http: &HttpClient) -> Re
 /// The size of the newest tree that `go` remembers: `$GOPATH/pkg/sumdb/NAME/latest`. `go clean -modcache` does not delete it.
 fn client_head(go: &GoEnv, database: &Database) -> Option<u64> {
     let path = go.gopath()?.join("pkg/sumdb").join(database.name()).join("latest");
-    let head = SignedCheckpoint::open(&fs::read(path).ok()?, SUMDB_ORIGIN, database.key());
+    let head = SignedCheckpoint::open(&read_regular(&path, MAX_NOTE_LEN as u64).ok()?, SUMDB_ORIGIN, database.key());
     head.ok().map(|head| head.size().get())
 }

@@ -39,7 +39,7 @@ pub struct EnvironmentInputs<'a> {
     pub go: &'a GoEnv,
     /// The folder of the repository, without links.
     pub workspace: &'a Path,
-    /// The user's home, without links.
+    /// The home of the account, not of the variable HOME; without links.
     pub home: Option<&'a Path>,
     /// The URL of the mirror.
     pub mirror: &'a str,
@@ -167,7 +167,7 @@ impl Environment {
     fn set(&mut self, given: &EnvironmentInputs<'_>) {
         let (go, mirror, caches) = (given.go, given.mirror, given.caches);
         let private = go.get("GOPRIVATE");
-        let no_proxy = without(go.get("GONOPROXY"), given.gated);
+        let no_proxy = Patterns::of_go(go.get("GONOPROXY")).without(given.gated).to_string();
         let exempt = given.exempt.to_string();
         let or_nothing = |text: &str| if text.is_empty() { NOTHING.into() } else { text.into() };
         let mut set = vec![
@@ -243,14 +243,6 @@ impl Environment {
             }
         }
     }
-}
-
-/// The patterns of `list` that are not in `others`.
-fn without(list: &str, others: &Patterns) -> String {
-    let others = others.to_string();
-    let others: Vec<&str> = others.split(',').collect();
-    let left = list.split(',').map(str::trim).filter(|glob| !glob.is_empty() && !others.contains(glob));
-    left.collect::<Vec<_>>().join(",")
 }
 
 /// Whether a value is a boolean or a file descriptor, so that git opens no file.

@@ -4,12 +4,13 @@
 //! retractions would not work; lists leave it out, so that `go get -u` picks another one.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use futures_util::{StreamExt, stream};
 
 use super::error::MirrorError;
 use crate::base::clock::Clock;
+use crate::base::lock::lock;
 use crate::policy::{self, Age, Denial, Exception, Facts, InForce, Policy};
 use crate::release::{Expectations, ReleaseError};
 use crate::sumdb::ModuleRecord;
@@ -55,7 +56,7 @@ impl Admission {
 
     /// The exceptions of the present policy that lifted nothing so far.
     pub(crate) fn unused(&self) -> Vec<Exception> {
-        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let used = lock(&self.used);
         self.policies.now.iter().flat_map(|policy| policy.unused(&used)).cloned().collect()
     }
 
@@ -64,7 +65,7 @@ impl Admission {
         let mut denial = None;
         if let Some(policy) = &self.policies.now {
             let verdict = policy::judge(policy, &known.now, today);
-            self.used.lock().unwrap_or_else(PoisonError::into_inner).extend(&verdict.used);
+            lock(&self.used).extend(&verdict.used);
             denial = verdict.denial;
         }
         if let (Some(policy), None) = (&self.policies.base, &denial) {

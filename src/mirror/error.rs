@@ -18,6 +18,15 @@ pub(crate) enum MirrorError {
     Release(Arc<ReleaseError>),
     #[error("{module} refused: {denial}\n(policy, line {})", denial.line)]
     Denied { module: Box<ModuleVersion>, denial: Box<Denial> },
+    /// Its name is not sent to anybody.
+    #[error(
+        "{0} looks private: only a private network can have the host {host}. So its name was sent neither to the checksum \
+         database nor to an upstream. If the mirror shall serve it, start it with\n\
+         --private {host}  to fetch it with `go` and git, or\n\
+         --nosumdb {host}  to fetch it from the upstreams; both unproved",
+        host = .0.host()
+    )]
+    PrivateName(ModulePath),
     #[error("{0}")]
     Absent(Absent),
     #[error(
@@ -55,7 +64,7 @@ impl MirrorError {
             Self::Absent(_) => Fault::Absent,
             Self::NotStored(_) => Fault::NotServed,
             Self::Request(error) => error.fault(),
-            Self::Denied { .. } | Self::NothingLeft(_) => Fault::Refused,
+            Self::Denied { .. } | Self::PrivateName(_) | Self::NothingLeft(_) => Fault::Refused,
             Self::UnknownRetractions { .. } | Self::NotYet { .. } => Fault::Upstream,
             Self::Release(error) => error.fault(),
         }
@@ -91,6 +100,9 @@ impl MirrorError {
         match self {
             Self::Release(error) => error.refusal(),
             Self::Denied { .. } => Some(("policy-denied", "take another version, or ask the owner of the policy")),
+            Self::PrivateName(_) => {
+                Some(("private-name", "name the host with --private or --nosumdb, or use another one"))
+            }
             Self::NothingLeft(_) => Some(("nothing-left", "name a version, or ask the owner of the policy")),
             Self::Request(_)
             | Self::Absent(_)

@@ -16,6 +16,7 @@ use crate::release::{Context, EventLog, Expectations, Released};
 use crate::store::Store;
 use crate::upstream::Router;
 use gomodule::artifact::{Artifact, Kind};
+use gomodule::module::ModulePath;
 
 /// Cheap to clone; clones share all state.
 #[derive(Clone)]
@@ -60,9 +61,18 @@ impl Pipeline {
         self.lists.admission.as_ref().map(Admission::unused).unwrap_or_default()
     }
 
+    /// Whether upstreams and databases may be asked about a module.
+    pub(super) fn may_name(&self, path: &ModulePath) -> Result<(), MirrorError> {
+        let withheld = self.context.expectations.withhold(path);
+        if withheld { Err(MirrorError::PrivateName(path.clone())) } else { Ok(()) }
+    }
+
     /// The proved file of `artifact`, open, if the policy lets it in.
     pub(super) async fn release(&self, artifact: &Artifact) -> Result<Released, MirrorError> {
-        let released = self.release_admitted(artifact).await;
+        let released = match self.may_name(&artifact.module.path) {
+            Ok(()) => self.release_admitted(artifact).await,
+            Err(error) => Err(error),
+        };
         match &released {
             Ok(file) => self.context.events.released(artifact, file.basis(), file.identity().size(), file.source()),
             Err(error) => self.context.events.refused(artifact, error, error.refusal()),

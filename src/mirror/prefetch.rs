@@ -57,7 +57,8 @@ impl Prefetch {
         decided: &AtomicUsize,
     ) -> HashMap<ModuleVersion, Arc<SumdbError>> {
         let expectations = &self.pipeline.context.expectations;
-        let covered = modules.iter().filter(|module| !expectations.exempt.exempts(&module.path));
+        let is_asked = |path| !expectations.exempt.exempts(path) && !expectations.withhold(path);
+        let covered = modules.iter().filter(|module| is_asked(&module.path));
         let covered: Vec<ModuleVersion> = covered.cloned().collect();
         let answers = expectations.databases.lookup_all(&covered, LOOKUPS, decided).await;
         answers
@@ -75,12 +76,14 @@ impl Prefetch {
         &self,
         module: &ModuleVersion,
     ) -> Result<(Arc<ModuleRecord>, DatabaseId), MirrorError> {
+        self.pipeline.may_name(&module.path)?;
         Ok(self.pipeline.context.expectations.record(module).await?)
     }
 
     /// Downloads a file into the store, unless it is there.
     pub(crate) async fn get(&self, artifact: &Artifact) -> Result<Prefetched, MirrorError> {
         if artifact.kind == Kind::Info {
+            self.pipeline.may_name(&artifact.module.path)?;
             let was_here = self.kept_info(artifact).await?.is_some();
             let info = self.pipeline.metadata.info(artifact).await?;
             if info.freshness == Freshness::Uncached {

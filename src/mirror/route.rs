@@ -82,11 +82,11 @@ pub(crate) enum RouteError {
 impl RouteError {
     pub(crate) fn fault(&self) -> Fault {
         match self {
-            Self::NoSuchDatabase(_)
-            | Self::Module(RequestError::NoSuchPath(_))
-            | Self::Database(
-                DatabaseRequestError::DataTile | DatabaseRequestError::Module(RequestError::NoSuchPath(_)),
-            ) => Fault::NotServed,
+            Self::NoSuchDatabase(_) | Self::Database(DatabaseRequestError::DataTile) => Fault::NotServed,
+            Self::Module(error) | Self::Database(DatabaseRequestError::Module(error)) => match error {
+                RequestError::NoSuchPath(_) | RequestError::NoSuchVersion(..) => Fault::NotServed,
+                _ => Fault::Request,
+            },
             _ => Fault::Request,
         }
     }

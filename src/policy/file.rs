@@ -79,7 +79,7 @@ impl PolicyReader<'_, '_> {
     fn policy(&mut self, file: &PolicyFile) -> Policy {
         let table = &file.policy;
         let policy = Policy {
-            deny: self.selections(&file.deny),
+            deny: self.selections(&file.deny).into_iter().map(Selection::ignoring_case).collect(),
             allow: self.selections(&file.allow),
             exceptions: file.exception.iter().map(|table| self.exception(table)).collect(),
             default_deny: self.one_of(table.default.as_ref(), "deny", "allow"),

@@ -301,3 +301,14 @@ fn text_of_a_policy_is_escaped_in_errors() {
     let facts = Facts { retracted: Some(Some("a\u{202e}b\u{2028}c\td".to_owned())), ..named("a.com/b@v1.0.0") };
     assert_eq!(denied("[policy]\nretracted = \"deny\"\n", &facts).2, "its author retracted it: a b c d");
 }
+
+#[test]
+fn a_denied_repository_is_denied_in_every_spelling() {
+    let policy = |table: &str| format!("{table}\nmodule = \"github.com/evil, example.com/evil\"\nreason = \"x\"\n");
+    let denies = |text: &str, module: &str| judge(text, &Facts::of(ModuleVersion::parse(module).unwrap())).is_some();
+    let deny = policy("[[deny]]");
+    assert!(denies(&deny, "github.com/evil/a@v1.0.0") && denies(&deny, "github.com/Evil/a@v1.0.0"));
+    assert!(!denies(&deny, "example.com/Evil/a@v1.0.0"), "another host may have two of them");
+    let allow = policy("[policy]\ndefault = \"deny\"\n[[allow]]");
+    assert!(!denies(&allow, "github.com/evil/a@v1.0.0") && denies(&allow, "github.com/Evil/a@v1.0.0"));
+}

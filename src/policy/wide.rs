@@ -16,15 +16,14 @@ const PUBLIC: [&str; 10] = [
     "k8s.io/api",
 ];
 /// Public hosts of repositories: a pattern that matches two invented owners matches all owners.
-const HOSTS: [&str; 6] = ["bitbucket.org", "codeberg.org", "git.sr.ht", "gitee.com", "github.com", "gitlab.com"];
+pub(super) const HOSTS: [&str; 6] =
+    ["bitbucket.org", "codeberg.org", "git.sr.ht", "gitee.com", "github.com", "gitlab.com"];
 const OWNERS: [&str; 2] = ["owner-one/name-one", "other-two/name-two"];
 
-/// Two public modules of different owners that match the comma-separated `patterns`.
+/// Two public modules of different owners that match the comma-separated `patterns`, as `go` reads them.
 pub(crate) fn two_public(patterns: &str) -> Option<[String; 2]> {
-    // `go` treats a malformed glob as matching nothing, and uses the others.
-    let globs: Vec<Patterns> = patterns.split(',').filter_map(|glob| Patterns::parse(glob).ok()).collect();
-    let covered =
-        |name: &String| ModulePath::parse(name).is_ok_and(|path| globs.iter().any(|glob| glob.matches(&path)));
+    let patterns = Patterns::of_go(patterns);
+    let covered = |name: &String| ModulePath::parse(name).is_ok_and(|path| patterns.matches(&path));
     let mut known = PUBLIC.iter().map(|name| (*name).to_owned()).filter(covered);
     if let (Some(first), Some(second)) = (known.next(), known.next()) {
         return Some([first, second]);

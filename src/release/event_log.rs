@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::basis::Basis;
 use super::error::Refusal;
 use super::obtain::ByteSource;
 use crate::base::fault::in_full;
+use crate::base::lock::lock;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::ModuleVersion;
 
@@ -61,7 +62,7 @@ impl EventLog {
     }
 
     pub(crate) fn snapshot(&self) -> Events {
-        let events = |list: &Arc<EventList>| list.events.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let events = |list: &Arc<EventList>| lock(&list.events).clone();
         self.list.as_ref().map(events).unwrap_or_default()
     }
 
@@ -89,7 +90,7 @@ impl EventLog {
         tracing::warn!(target: "events", %artifact, %error, "refused");
         let (Some(list), Some((code, advice))) = (&self.list, refusal) else { return };
         let file = {
-            let mut events = list.events.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut events = lock(&list.events);
             let key = (artifact.module.clone(), artifact.kind);
             let quarantine = events.quarantine.get(&key).cloned().unwrap_or_default();
             let file = RefusedFile { artifact: artifact.clone(), code, reason: in_full(error), advice, quarantine };
@@ -102,7 +103,7 @@ impl EventLog {
 
     fn write(&self, write: impl FnOnce(&mut Events)) {
         if let Some(list) = &self.list {
-            write(&mut list.events.lock().unwrap_or_else(PoisonError::into_inner));
+            write(&mut lock(&list.events));
         }
     }
 }

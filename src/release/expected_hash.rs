@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::basis::Basis;
 use super::error::{ReleaseError, blocking};
 use crate::store::Store;
-use crate::sumdb::{DatabaseId, Databases, ModuleRecord, ProvenHash};
+use crate::sumdb::{DatabaseId, Databases, ModuleRecord, ProvenHash, looks_private};
 use gomodule::artifact::Artifact;
 use gomodule::module::{ModulePath, ModuleVersion, Patterns, Version};
 
@@ -39,9 +39,18 @@ impl Expectations {
         Ok(false)
     }
 
-    /// The error for the lookup of an exempt module.
+    /// Whether the name of a module stays here: it looks private, no pattern covers it, and a database is public.
+    pub(crate) fn withhold(&self, path: &ModulePath) -> bool {
+        self.databases.have_public() && looks_private(path) && !self.exempt.exempts(path)
+    }
+
+    /// The error for the lookup of an exempt module. The patterns in it are for `go`, which does not ignore case.
     pub(crate) fn exempted(&self, module: &ModuleVersion) -> ReleaseError {
-        ReleaseError::Exempt { module: module.to_string(), patterns: self.exempt.to_string() }
+        let mut patterns = self.exempt.to_string();
+        if !Patterns::of_go(&patterns).exempts(&module.path) {
+            patterns.push_str(&format!(",{}", module.path));
+        }
+        ReleaseError::Exempt { module: module.to_string(), patterns }
     }
 
     /// The proved record of `module`, from the first database that has one.

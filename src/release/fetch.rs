@@ -1,6 +1,6 @@
 //! Asks upstreams until one has the right bytes: hedged if a record proves them, strictly in order if the module is exempt.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::basis::Basis;
@@ -9,7 +9,9 @@ use super::error::{ReleaseError, blocking};
 use super::expected_hash::Expected;
 use super::judge::{AttemptError, judge};
 use super::obtain::obtain;
+use super::partial::PartialsOf;
 use super::released::Released;
+use crate::base::lock::{lock, unlocked};
 use crate::upstream::{NEVER, Progress, Search, UpstreamError, UpstreamId, UpstreamPool, Wanted};
 use gomodule::artifact::Artifact;
 use gomodule::proxy_request::Request;
@@ -19,6 +21,7 @@ pub(super) struct Fetch {
     pool: UpstreamPool,
     artifact: Artifact,
     expected: Arc<Expected>,
+    partials: PartialsOf,
     /// The file from the first upstream with the right bytes. Locked while it is committed: a later one is dropped.
     released: Arc<Mutex<Option<Released>>>,
 }
@@ -26,8 +29,8 @@ pub(super) struct Fetch {
 impl Fetch {
     pub(super) fn of(context: &Arc<Context>, artifact: &Artifact, expected: &Arc<Expected>) -> Self {
         let pool = context.sources.of(&artifact.module.path);
-        let (artifact, expected) = (artifact.clone(), Arc::clone(expected));
-        Self { context: Arc::clone(context), pool, artifact, expected, released: Arc::default() }
+        let (artifact, expected, partials) = (artifact.clone(), Arc::clone(expected), context.partials.of(artifact));
+        Self { context: Arc::clone(context), pool, artifact, expected, partials, released: Arc::default() }
     }
 
     /// Asks the upstreams until one has the right bytes, in rounds while a failure may be temporary.
@@ -39,9 +42,9 @@ impl Fetch {
             let lines = released.as_ref().err().into_iter().flatten().filter_map(|(_, error)| match error {
                 AttemptError::Wrong(line) => Some((true, line.clone())),
                 AttemptError::OverLimit(line) => Some((false, line.clone())),
-                AttemptError::Failed(_) | AttemptError::Local(_) => None,
+                AttemptError::Failed(_) | AttemptError::Joined(_) | AttemptError::Local(_) => None,
             });
-            invalid.lock().unwrap_or_else(PoisonError::into_inner).extend(lines);
+            lock(&invalid).extend(lines);
             released
         };
         let passes = |errors: &Vec<(UpstreamId, AttemptError)>| {
@@ -52,7 +55,7 @@ impl Fetch {
             Ok(released) => return Ok(released),
             Err(errors) => errors,
         };
-        let mut invalid = invalid.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut invalid = unlocked(invalid);
         invalid.dedup();
         let mut search = Search::among(self.pool.sources().len());
         for (id, error) in errors {
@@ -60,7 +63,7 @@ impl Fetch {
             match error {
                 AttemptError::Local(error) => return Err(error),
                 AttemptError::Failed(error) => search.failed(id, error, is_final),
-                AttemptError::Wrong(why) | AttemptError::OverLimit(why) => {
+                AttemptError::Wrong(why) | AttemptError::OverLimit(why) | AttemptError::Joined(why) => {
                     search.failed(id, UpstreamError::invalid(self.pool.name(id), why), false);
                 }
             }
@@ -90,25 +93,39 @@ impl Fetch {
             _ if is_proven => self.is_final(id, error),
             AttemptError::Local(_) => true,
             AttemptError::Failed(error) => !self.pool.leads_on(id, error),
-            AttemptError::Wrong(_) | AttemptError::OverLimit(_) => !self.pool.leads_on_always(id),
+            AttemptError::Wrong(_) | AttemptError::OverLimit(_) | AttemptError::Joined(_) => {
+                !self.pool.leads_on_always(id)
+            }
         };
         let raced = self.pool.race(stages, hedge_after, ends, |id, progress| self.attempt(id, progress));
         raced.await.map(|(_, released)| released)
     }
 
-    /// Downloads, hashes, proves and commits the file of one upstream. Wrong bytes are quarantined, and count against it.
+    /// Asks one upstream, and once more, from the first byte on, if the bytes of an interrupted download do not fit together.
     async fn attempt(&self, id: UpstreamId, progress: Progress) -> Result<Released, AttemptError> {
-        let unproved =
-            obtain(&self.pool, id, &self.artifact, &self.context.store, &self.context.partials, &progress).await?;
+        match self.attempt_once(id, &progress).await {
+            Err(AttemptError::Joined(why)) => {
+                tracing::info!(upstream = self.pool.name(id), file = %self.artifact, why, "downloading it again");
+                self.attempt_once(id, &progress).await
+            }
+            attempted => attempted,
+        }
+    }
+
+    /// Downloads, hashes, proves and commits the file of one upstream. Wrong bytes are quarantined, and count against it.
+    async fn attempt_once(&self, id: UpstreamId, progress: &Progress) -> Result<Released, AttemptError> {
+        let unproved = obtain(&self.pool, id, &self.partials, &self.context.store, progress).await?;
         let _permit = self.context.hashing_permit(self.artifact.kind).await?;
         let (expected, released) = (Arc::clone(&self.expected), Arc::clone(&self.released));
+        let partials = self.partials.clone();
         let judged = blocking(&self.context, move |context| {
             let judged = judge(context, unproved, &expected).and_then(|verified| {
-                let mut released = released.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut released = lock(&released);
                 let first = match released.take() {
                     Some(first) => first,
                     None => Released::commit(verified, &context.store)?,
                 };
+                partials.released();
                 Ok(released.insert(first).clone())
             });
             Ok(judged)

@@ -17,6 +17,9 @@ pub(super) enum AttemptError {
     Wrong(String),
     /// A zip over the limit in this line; it was not read.
     OverLimit(String),
+    /// The bytes of an interrupted download do not fit together, for the reason in this line. The upstream may have the right
+    /// ones.
+    Joined(String),
     /// Not the fault of the upstream.
     Local(ReleaseError),
 }
@@ -36,7 +39,8 @@ impl From<ReleaseError> for AttemptError {
     }
 }
 
-/// Hashes and proves the bytes, or quarantines them. A zip over a limit may be right, and is not quarantined. Blocks.
+/// Hashes and proves the bytes, or quarantines them, unless they were joined. A zip over a limit may be right, and is not
+/// quarantined. Blocks.
 pub(super) fn judge(context: &Context, unproved: Unproved, expected: &Expected) -> Result<Verified, AttemptError> {
     let source = unproved.source.clone();
     let proved = match hash(unproved) {
@@ -47,6 +51,11 @@ pub(super) fn judge(context: &Context, unproved: Unproved, expected: &Expected) 
         Ok(verified) => return Ok(verified),
         Err(invalid) => invalid,
     };
+    if unproved.joined {
+        let why = "after an interruption it sent the rest of another file: expected the rest of the file that has the entity \
+                   tag in If-Range";
+        return Err(AttemptError::Joined(why.to_owned()));
+    }
     Err(match flaw {
         Flaw::OverLimit(why) => AttemptError::OverLimit(format!("{source}: {why}")),
         Flaw::Wrong(why) => {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::error::ReleaseError;
-use super::partial::{Partial, Partials};
+use super::partial::{Partial, PartialsOf};
 use crate::base::bounded::from_start;
 use crate::base::flight::Cancelled;
 use crate::store::{Identity, StagingFile, Store};
@@ -45,6 +45,8 @@ pub(super) struct Unproved {
     pub(super) handle: Handle,
     pub(super) source: ByteSource,
     pub(super) stream: Option<StreamHasher>,
+    /// They came in several answers, after an interruption, and may be parts of different files.
+    pub(super) joined: bool,
 }
 
 /// Where the bytes are, open.
@@ -62,7 +64,7 @@ impl Unproved {
         let Some(file) = store.tree().open_artifact(artifact)? else { return Ok(None) };
         let identity = Identity::of(&file).map_err(|cause| ReleaseError::read(artifact, cause))?;
         let handle = Handle::Stored(file, identity);
-        Ok(Some(Self { artifact: artifact.clone(), handle, source: ByteSource::Disk, stream: None }))
+        Ok(Some(Self { artifact: artifact.clone(), handle, source: ByteSource::Disk, stream: None, joined: false }))
     }
 
     pub(super) fn file(&self) -> &File {
@@ -73,19 +75,18 @@ impl Unproved {
     }
 }
 
-/// Downloads `artifact` from one upstream of `pool`, or the rest of it.
+/// Downloads a file from one upstream of `pool`, or the rest of it.
 pub(super) async fn obtain(
     pool: &UpstreamPool,
     id: UpstreamId,
-    artifact: &Artifact,
+    partials: &PartialsOf,
     store: &Arc<Store>,
-    partials: &Partials,
     progress: &Progress,
 ) -> Result<Unproved, ReleaseError> {
     let source: Arc<str> = pool.name(id).into();
-    let partial = partials.take(&source, artifact);
-    let (sink, mut parts) = DownloadSink::new(partial.as_ref().map(|partial| partial.received.clone()));
-    let request = Request::File(artifact.clone());
+    let resumed = partials.take(&source);
+    let (sink, mut parts) = DownloadSink::new(resumed.received());
+    let request = Request::File(partials.artifact.clone());
     let (writer, downloaded) = {
         let mut download = pin!(pool.download(id, &request, &sink, progress));
         // The writer occupies a thread, so it starts with the first part: a request that waits for a slot has none.
@@ -94,7 +95,7 @@ pub(super) async fn obtain(
             first = parts.recv() => (first, None),
             downloaded = &mut download => (parts.try_recv().ok(), Some(downloaded?)),
         };
-        let (store, to) = (Arc::clone(store), (Arc::clone(&source), artifact.clone(), partials.clone()));
+        let (store, to, partial) = (Arc::clone(store), (source, partials.clone()), resumed.into_partial());
         let mut writer = tokio::task::spawn_blocking(move || write(&store, to, partial, first, parts));
         let downloaded = if ended.is_some() {
             Ok(())
@@ -116,30 +117,31 @@ pub(super) async fn obtain(
     drop(sink);
     let written = writer.await.map_err(|_| Cancelled)??;
     downloaded?;
-    let (staged, stream) = written.ok_or(Cancelled)?;
-    // The writer reads a folder, which may be a slow network drive, so the download ends here.
-    progress.arrived();
-    let source = ByteSource::Upstream(source);
-    Ok(Unproved { artifact: artifact.clone(), handle: Handle::Staging(staged), source, stream })
+    let unproved = written.ok_or(Cancelled)?;
+    // The writer reads a folder, which may be a slow network drive, so the download ends here. Joined bytes may have to be
+    // downloaded again.
+    if !unproved.joined {
+        progress.arrived();
+    }
+    Ok(unproved)
 }
-
-type Written = (StagingFile, Option<StreamHasher>);
 
 /// Writes the parts into a staging file, and hashes a zip as far as possible while it arrives. An incomplete file is kept among
 /// the partial downloads if it can be resumed. Blocks.
 fn write(
     store: &Store,
-    (source, artifact, partials): (Arc<str>, Artifact, Partials),
+    (source, partials): (Arc<str>, PartialsOf),
     partial: Option<Partial>,
     mut first: Option<Part>,
     mut parts: mpsc::Receiver<Part>,
-) -> Result<Option<Written>, ReleaseError> {
-    let limits = ZipLimits::default();
+) -> Result<Option<Unproved>, ReleaseError> {
+    let (limits, artifact) = (ZipLimits::default(), &partials.artifact);
     let new_hasher = || (artifact.kind == Kind::Zip).then(|| StreamHasher::new(&limits));
     let (mut staged, mut stream, mut bytes, mut tag) = match partial {
         Some(Partial { staged, stream, received: Received { bytes, tag } }) => (staged, stream, bytes, Some(tag)),
         None => (store.stage()?, new_hasher(), 0, None),
     };
+    let mut joined = false;
     while let Some(part) = first.take().or_else(|| parts.blocking_recv()) {
         let file = &mut staged.file;
         match part {
@@ -156,14 +158,17 @@ fn write(
             })?,
             Part::StartOver => {
                 file.set_len(0).and_then(|()| file.rewind()).map_err(UpstreamError::unwritten)?;
-                (stream, bytes) = (new_hasher(), 0);
+                (stream, bytes, joined) = (new_hasher(), 0, false);
             }
-            Part::Tag(of_body) => tag = of_body,
-            Part::End => return Ok(Some((staged, stream))),
+            Part::Tag(of_body) => (tag, joined) = (of_body, joined || bytes > 0),
+            Part::End => {
+                let (artifact, handle) = (artifact.clone(), Handle::Staging(staged));
+                return Ok(Some(Unproved { artifact, handle, source: ByteSource::Upstream(source), stream, joined }));
+            }
         }
     }
     if let Some(tag) = tag.filter(|_| bytes > 0) {
-        partials.keep(source, artifact, Partial { staged, stream, received: Received { bytes, tag } });
+        partials.keep(source, Partial { staged, stream, received: Received { bytes, tag } });
     }
     Ok(None)
 }
@@ -185,6 +190,7 @@ mod tests {
 
     use super::*;
     use crate::base::clock::Clock;
+    use crate::release::partial::Partials;
     use crate::upstream::{HttpClient, ProxyList, Ttls};
     use gomodule::dirhash::{hash_module_zip, hash_module_zip_streamed};
     use gomodule::module::ModuleVersion;
@@ -201,18 +207,17 @@ mod tests {
         sink.send_bytes(zip.clone().into()).await.unwrap();
         sink.send(Part::End).await.unwrap();
         let artifact = Artifact { module: module.clone(), kind: Kind::Zip };
-        let to = ("https://a.example".into(), artifact, Partials::default());
+        let to = ("https://a.example".into(), Partials::default().of(&artifact));
         let written = tokio::task::spawn_blocking(move || write(&store, to, None, None, received));
-        let (staged, stream) = written.await.unwrap().unwrap().unwrap();
+        let unproved = written.await.unwrap().unwrap().unwrap();
+        assert!(!unproved.joined);
+        let (file, stream) = (unproved.file(), unproved.stream.as_ref());
         let mut whole = vec![0; zip.len() + 1];
-        assert_eq!(staged.file.read_at(&mut whole, 0).unwrap(), zip.len());
+        assert_eq!(file.read_at(&mut whole, 0).unwrap(), zip.len());
         assert_eq!(whole[..zip.len()], zip);
         let limits = ZipLimits::default();
-        let whole_file = hash_module_zip(&staged.file, &module, &limits).unwrap();
-        assert_eq!(
-            hash_module_zip_streamed(&staged.file, &module, &limits, &stream.unwrap()).unwrap().h1,
-            whole_file.h1
-        );
+        let whole_file = hash_module_zip(file, &module, &limits).unwrap();
+        assert_eq!(hash_module_zip_streamed(file, &module, &limits, stream.unwrap()).unwrap().h1, whole_file.h1);
     }
 
     #[tokio::test]
@@ -221,10 +226,10 @@ mod tests {
         let store = Arc::new(Store::open(folder.path()).unwrap());
         let module = ModuleVersion::parse("example.com/hello@v1.0.0").unwrap();
         let zip = testkit::World::demo().module(&module).unwrap().zip.clone();
-        let (source, artifact): (Arc<str>, _) = ("https://a.example".into(), Artifact { module, kind: Kind::Zip });
-        let partials = Partials::default();
+        let source: Arc<str> = "https://a.example".into();
+        let partials = Partials::default().of(&Artifact { module: module.clone(), kind: Kind::Zip });
         let run = async |partial, parts| {
-            let (store, to) = (Arc::clone(&store), (Arc::clone(&source), artifact.clone(), partials.clone()));
+            let (store, to) = (Arc::clone(&store), (Arc::clone(&source), partials.clone()));
             tokio::task::spawn_blocking(move || write(&store, to, partial, None, parts)).await.unwrap().unwrap()
         };
         for tag in [None, Some("\"1\"".to_owned())] {
@@ -233,18 +238,54 @@ mod tests {
             sink.send_bytes(zip[..100].to_vec().into()).await.unwrap();
             drop(sink);
             assert!(run(None, parts).await.is_none());
-            let partial = partials.take(&source, &artifact);
-            assert_eq!(partial.as_ref().map(|partial| partial.received.bytes), tag.map(|_| 100));
-            let Some(partial) = partial else { continue };
+            let resumed = partials.take(&source);
+            assert_eq!(resumed.received().map(|received| received.bytes), tag.as_ref().map(|_| 100));
+            let Some(partial) = resumed.into_partial() else { continue };
             let (sink, parts) = DownloadSink::new(None);
+            sink.send(Part::Tag(tag)).await.unwrap();
             sink.send_bytes(zip[100..].to_vec().into()).await.unwrap();
             sink.send(Part::End).await.unwrap();
-            let (staged, stream) = run(Some(partial), parts).await.unwrap();
-            let limits = ZipLimits::default();
-            let streamed = hash_module_zip_streamed(&staged.file, &artifact.module, &limits, &stream.unwrap());
-            assert_eq!(streamed.unwrap().h1, hash_module_zip(&staged.file, &artifact.module, &limits).unwrap().h1);
-            assert!(partials.take(&source, &artifact).is_none(), "a whole file is not kept");
+            let unproved = run(Some(partial), parts).await.unwrap();
+            assert!(unproved.joined);
+            let (file, stream, limits) = (unproved.file(), unproved.stream.as_ref().unwrap(), ZipLimits::default());
+            let streamed = hash_module_zip_streamed(file, &module, &limits, stream);
+            assert_eq!(streamed.unwrap().h1, hash_module_zip(file, &module, &limits).unwrap().h1);
+            assert!(partials.take(&source).received().is_none(), "a whole file is not kept");
         }
+    }
+
+    #[tokio::test]
+    async fn a_resume_that_fails_before_its_first_byte_loses_nothing() {
+        const ZIP: &str = "/example.com/hello/@v/v1.0.0.zip";
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::open(folder.path()).unwrap());
+        let origin = testkit::Origin::start(testkit::World::demo()).await.unwrap();
+        let pool = pool(&origin);
+        let module = ModuleVersion::parse("example.com/hello@v1.0.0").unwrap();
+        let partials = Partials::default().of(&Artifact { module, kind: Kind::Zip });
+        let id = pool.sources().next().unwrap();
+        let obtain = async || obtain(&pool, id, &partials, &store, &Progress::new(Clock::System)).await;
+        origin.misbehave(ZIP, testkit::Fault::Stall(100));
+        assert!(timeout(Duration::from_millis(500), obtain()).await.is_err());
+        while partials.take(&pool.name(id).into()).received().is_none() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        // It refuses the rest, or is not asked for it, or the client leaves before an answer.
+        origin.misbehave(ZIP, testkit::Fault::Status(500, "busy"));
+        assert!(obtain().await.is_err());
+        assert!(obtain().await.is_err());
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        origin.misbehave(ZIP, testkit::Fault::Hold);
+        assert!(timeout(Duration::from_millis(500), obtain()).await.is_err());
+        origin.behave();
+        origin.take_requests();
+        assert!(obtain().await.unwrap().joined);
+        assert_eq!(origin.take_requests(), [format!("{ZIP} bytes=100-")]);
+    }
+
+    fn pool(origin: &testkit::Origin) -> UpstreamPool {
+        let (list, http) = (ProxyList::parse(&origin.url()).unwrap(), HttpClient::new().unwrap());
+        UpstreamPool::new(list.upstreams(), &http, Ttls::default(), Clock::System).unwrap()
     }
 
     #[tokio::test]
@@ -264,15 +305,12 @@ mod tests {
         let store = Arc::new(Store::open(folder.path()).unwrap());
         let origin = testkit::Origin::start(testkit::World::demo()).await.unwrap();
         origin.misbehave("*", testkit::Fault::Trickle(1));
-        let (list, http) = (ProxyList::parse(&origin.url()).unwrap(), HttpClient::new().unwrap());
-        let pool = UpstreamPool::new(list.upstreams(), &http, Ttls::default(), Clock::System).unwrap();
+        let pool = pool(&origin);
         std::fs::remove_dir_all(folder.path().join("staging")).unwrap();
         let module = ModuleVersion::parse("example.com/hello@v1.0.0").unwrap();
-        let (artifact, progress) = (Artifact { module, kind: Kind::Zip }, Progress::new(Clock::System));
-        let id = pool.sources().next().unwrap();
-        let obtained =
-            timeout(Duration::from_secs(20), obtain(&pool, id, &artifact, &store, &Partials::default(), &progress))
-                .await;
+        let partials = Partials::default().of(&Artifact { module, kind: Kind::Zip });
+        let (id, progress) = (pool.sources().next().unwrap(), Progress::new(Clock::System));
+        let obtained = timeout(Duration::from_secs(20), obtain(&pool, id, &partials, &store, &progress)).await;
         assert!(matches!(obtained.expect("it does not wait for the upstream"), Err(ReleaseError::Store(_))));
     }
 

@@ -90,6 +90,7 @@ impl ProvedFiles {
                 Err(
                     AttemptError::Wrong(_)
                     | AttemptError::OverLimit(_)
+                    | AttemptError::Joined(_)
                     | AttemptError::Local(ReleaseError::WrongBytes { .. }),
                 ) => Ok(None),
                 Err(AttemptError::Local(error)) => Err(error),

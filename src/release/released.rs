@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use bytes::Bytes;
 
@@ -11,6 +11,7 @@ use super::basis::Basis;
 use super::error::ReleaseError;
 use super::obtain::{ByteSource, Handle, Unproved};
 use super::prove::Verified;
+use crate::base::lock::lock;
 use crate::store::{Identity, Store};
 use gomodule::artifact::Kind;
 use gomodule::dirhash::{H1, hash_go_mod};
@@ -101,7 +102,7 @@ impl KnownFile {
         if Identity::of(&file)? != self.identity {
             return Ok(None);
         }
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = lock(&self.open);
         let file = open.upgrade().unwrap_or_else(|| Arc::new(file));
         *open = Arc::downgrade(&file);
         drop(open);

@@ -1,11 +1,12 @@
 //! Failed writes that do not fail the answer: a full disk must not stop answers that need no write.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::StoreError;
+use crate::base::lock::lock;
 
 /// A full disk fails thousands of writes a minute, all for the same cause.
 const PAUSE: Duration = Duration::from_secs(60);
@@ -30,7 +31,7 @@ impl WriteFailures {
 
     /// The number of failures since the last line, if another line is due.
     fn is_due(&self, now: Instant) -> Option<u64> {
-        let mut logged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut logged = lock(&self.0);
         if logged.last.is_some_and(|last| now.saturating_duration_since(last) < PAUSE) {
             logged.skipped += 1;
             return None;

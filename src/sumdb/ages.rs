@@ -17,6 +17,11 @@ pub(crate) const KNOWN_SIZES: [ObservedSize; 3] = [
     ObservedSize { size: 45_752_995, at: 1_761_868_800 },
     ObservedSize { size: 51_312_332, at: 1_774_051_200 },
 ];
+/// The time of the oldest known head: no record is known to be older, except by heads that an installation recorded itself.
+pub(crate) fn known_since() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(KNOWN_SIZES[0].at)
+}
+
 /// Heads come every few minutes; rules are in hours and days.
 const RESOLUTION: u64 = 10 * 60;
 

@@ -6,7 +6,11 @@
 
 use std::path::{Path, PathBuf};
 
+use tlog::limits::MAX_NOTE_LEN;
 use tlog::{SUMDB_ORIGIN, SignedCheckpoint, VerifierKey};
+
+use crate::base::bounded::text_bounded;
+use crate::base::tree::{TreeError, Unreadable, open_named};
 
 /// Updated at each release: 51,312,332 records, observed in March 2026.
 const BUILT_IN: &str = include_str!("anchors/sum.golang.org");
@@ -27,12 +31,35 @@ pub enum Anchor {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AnchorError {
-    /// The file cannot be read.
+    /// The file cannot be read, or is not a regular one.
     #[error("cannot read the anchor {}: {}", .0.display(), .1)]
-    Unreadable(PathBuf, #[source] std::io::Error),
+    Unreadable(PathBuf, AnchorFileError),
     /// None of the configured databases, by name, signed the file.
     #[error("the anchor {} is not a tree head signed by a configured database ({})", .0.display(), .1)]
     NotSigned(PathBuf, String),
+}
+
+/// Why the file of an anchor is not read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AnchorFileError {
+    /// The file system returned an error.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// A FIFO, for example: its writer may never come.
+    #[error("expected a regular file, found {0}")]
+    NotRegular(&'static str),
+    /// More than a tree head has.
+    #[error("expected at most {MAX_NOTE_LEN} bytes, found more")]
+    TooLarge,
+}
+
+fn read(path: &Path) -> Result<String, AnchorFileError> {
+    let file = open_named(path).map_err(|error| match error {
+        TreeError::NotRegular { found, .. } => AnchorFileError::NotRegular(found),
+        TreeError::Unreadable(Unreadable { cause, .. }) => cause.into(),
+    })?;
+    text_bounded(file, MAX_NOTE_LEN as u64)?.ok_or(AnchorFileError::TooLarge)
 }
 
 impl Anchor {
@@ -42,7 +69,7 @@ impl Anchor {
             [] => Ok(Self::BuiltIn),
             [one] if one == Path::new("none") => Ok(Self::None),
             files => {
-                let read = |path: &PathBuf| match std::fs::read_to_string(path) {
+                let read = |path: &PathBuf| match read(path) {
                     Ok(note) => Ok((path.clone(), note)),
                     Err(cause) => Err(AnchorError::Unreadable(path.clone(), cause)),
                 };

@@ -1,7 +1,7 @@
 //! A checksum database: its verifier key and its address, in the syntax of GOSUMDB.
 //!
-//! `name` or `name+hash+key`, optionally followed by a space and a url (`go help environment`). A bare name needs a built-in
-//! key; without a url the address is `https://name`.
+//! `name` or `name+hash+key`, optionally followed by a space and a URL (`go help environment`). A bare name needs a built-in
+//! key; without a URL the address is `https://name`.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use url::Url;
 
 use super::error::{Question, SumdbError};
 use super::lookup::LookupError;
-use crate::upstream::{ProxyList, UpstreamConfig, typed_without_logins};
+use crate::upstream::{Credentials, ProxyList, UpstreamConfig, typed_without_logins};
 
 /// The alias for networks that cannot reach sum.golang.org: the same key, another address.
 const CHINA_ALIAS: &str = "sum.golang.google.cn";
@@ -26,14 +26,16 @@ const EXCHANGE: Duration = Duration::from_secs(15);
 pub struct Database {
     key: VerifierKey,
     url: Url,
-    /// The url was given, rather than derived from the name.
+    /// The URL was given, rather than derived from the name.
     url_given: bool,
-    /// Proxies that may pass it on, asked before a url that was not given.
+    /// Proxies that may pass it on, asked before a URL that was not given.
     pub(super) proxies: Vec<UpstreamConfig>,
-    /// Proxies that may pass it on, asked if the url does not answer.
+    /// Proxies that may pass it on, asked if the URL does not answer.
     pub(super) fallbacks: Vec<UpstreamConfig>,
     /// The folder of an export, read instead of any address.
     pub(super) export: Option<PathBuf>,
+    /// The login of `go`, for its own address.
+    pub(super) login: Option<Credentials>,
     /// How long one exchange may take, a lookup with its tiles.
     pub(super) exchange: Duration,
 }
@@ -47,7 +49,7 @@ pub enum DatabaseError {
         "the database is {0:?}: sumgate proves every byte against a database; exempt modules with --nosumdb instead"
     )]
     Off(String),
-    /// More than a name and a url.
+    /// More than a name and a URL.
     #[error("the database {0:?} has more than two words: write NAME or NAME+HASH+KEY, then a URL if needed")]
     TooManyWords(String),
     /// A name without a built-in key.
@@ -56,7 +58,7 @@ pub enum DatabaseError {
     /// The verifier key is damaged: its text, and the fault.
     #[error("invalid verifier key {0:?}: {1}")]
     BadKey(String, String),
-    /// The address is not an http(s) url.
+    /// The address is not an http(s) URL.
     #[error("invalid database URL {0:?}: it must start with https:// or http:// and have no ?, # or user name")]
     BadUrl(String),
 }
@@ -99,11 +101,12 @@ impl Database {
             proxies: Vec::new(),
             fallbacks: Vec::new(),
             export: None,
+            login: None,
             exchange: EXCHANGE,
         })
     }
 
-    /// Asks the proxies of a list first, as `go` does unless GOSUMDB has a url.
+    /// Asks the proxies of a list first, as `go` does unless GOSUMDB has a URL.
     #[must_use]
     pub fn through_proxies(mut self, list: &ProxyList) -> Self {
         if !self.url_given {
@@ -117,6 +120,14 @@ impl Database {
     pub fn with_fallbacks(mut self, list: &ProxyList) -> Self {
         // A lookup contains a module path, and some proxies may not receive every path.
         self.fallbacks = list.upstreams().iter().filter(|proxy| proxy.scope.is_everything()).cloned().collect();
+        self
+    }
+
+    /// Sends the login of `go` to its own address, and to the proxies that are asked first.
+    #[must_use]
+    pub fn as_go(mut self, login: &Credentials) -> Self {
+        self.proxies = self.proxies.into_iter().map(|proxy| proxy.as_go(login)).collect();
+        self.login = Some(login.clone());
         self
     }
 
@@ -134,7 +145,7 @@ impl Database {
         self
     }
 
-    /// Its own addresses: only the given url; else that of its name, and for the public database also that of its alias.
+    /// Its own addresses: only the given URL; else that of its name, and for the public database also that of its alias.
     pub(super) fn urls(&self) -> Vec<Url> {
         let mut urls = vec![self.url.clone()];
         if self.is_public() && !self.url_given {

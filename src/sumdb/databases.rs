@@ -78,6 +78,11 @@ impl Databases {
         &self.0[id.0]
     }
 
+    /// Whether one is public: then a name that looks private is sent to none.
+    pub fn have_public(&self) -> bool {
+        self.0.iter().any(|client| client.database().is_public())
+    }
+
     /// Which of them requests wait for, from now on.
     pub fn waiting(&self) -> Waiting {
         Waiting::of(self.0.iter().map(|client| client.remote.clone()))

@@ -1,18 +1,19 @@
 //! The endpoints of a database: its own addresses, the folder of an export, and proxies that pass it on.
 
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
-use url::Url;
 
+use super::contact::Silence;
 use super::database::Database;
 use super::error::NotShown;
 use crate::base::clock::Clock;
 use crate::base::flight::Flights;
+use crate::base::lock::lock;
 use crate::upstream::UpstreamId as Endpoint;
 use crate::upstream::database_request::DatabaseRequest;
 use crate::upstream::{HttpClient, HttpError, Source, Ttls, UpstreamConfig, UpstreamError, UpstreamPool, Wanted};
@@ -56,6 +57,17 @@ pub(super) struct OwnAddress {
     pub(super) head_requests: Flights<u64, Result<(), NotShown>>,
 }
 
+/// A request that has no result yet. An exchange ends before its requests time out, and cancels them: if nothing arrived for
+/// most of an exchange, that is a failure of the endpoint, which must not cost the next exchange its time, too.
+pub(super) struct Unanswered<'a> {
+    endpoints: &'a Endpoints,
+    id: Endpoint,
+    silence: Silence,
+    /// It counts as silent after this time.
+    limit: Duration,
+    has_result: bool,
+}
+
 impl Endpoints {
     /// Proxies that pass the database on are tried first, as `go` does
     /// (<https://go.dev/design/25530-sumdb#proxying-a-checksum-database>): 200 selects the proxy, 404 leads to the next one,
@@ -66,15 +78,26 @@ impl Endpoints {
             let folder = UpstreamConfig::plain(Source::Dir(folder.clone()), false);
             return Self::new(vec![folder], vec![EndpointKind::Export], http, clock);
         }
-        let own = Self::first_supporting(database, http, clock).await?;
-        let urls = own.map_or_else(|| database.urls(), |own| vec![own]);
-        let own = |url| (UpstreamConfig::plain(Source::Http(url), true), EndpointKind::Own(Arc::default()));
+        let plain = |url| {
+            let endpoint = UpstreamConfig::plain(Source::Http(url), true);
+            match &database.login {
+                Some(login) => endpoint.as_go(login),
+                None => endpoint,
+            }
+        };
+        let own = match Self::first_supporting(database, http, clock).await? {
+            Some(proxy) => vec![proxy],
+            None => database.urls().into_iter().map(plain).collect(),
+        };
+        let own = own.into_iter().map(|own| {
+            let own = UpstreamConfig { on_any_failure: true, ..own };
+            (own, EndpointKind::Own(Arc::default()))
+        });
         let fallbacks = database.fallbacks.iter().filter_map(|proxy| {
-            let source = Source::Http(through(database, &proxy.source)?);
-            let endpoint = UpstreamConfig { source, on_any_failure: true, timeouts: None, ..proxy.clone() };
+            let endpoint = UpstreamConfig { on_any_failure: true, ..below(database, proxy)? };
             Some((endpoint, EndpointKind::Proxy(OnceCell::new())))
         });
-        let (configs, kinds) = urls.into_iter().map(own).chain(fallbacks).unzip();
+        let (configs, kinds) = own.chain(fallbacks).unzip();
         Self::new(configs, kinds, http, clock)
     }
 
@@ -89,25 +112,32 @@ impl Endpoints {
         Ok(Self { pool, kinds, failures, http, clock, configs, other_connections: OnceCell::new() })
     }
 
-    /// The url below the first proxy that passes the database on.
-    async fn first_supporting(database: &Database, http: &HttpClient, clock: Clock) -> Result<Option<Url>, HttpError> {
+    /// The database below the first proxy that passes it on.
+    async fn first_supporting(
+        database: &Database,
+        http: &HttpClient,
+        clock: Clock,
+    ) -> Result<Option<UpstreamConfig>, HttpError> {
         let mut proxies = Vec::new();
         for proxy in &database.proxies {
-            let Some(base) = through(database, &proxy.source) else { continue };
-            // An upstream of its own: credentials in the url are sent to no other address.
-            let endpoint = UpstreamConfig::plain(Source::Http(base.clone()), proxy.on_any_failure);
-            proxies.push((base, pool(&[endpoint], http, 1, clock)?));
+            let Some(endpoint) = below(database, proxy) else { continue };
+            if let (Some(login), Source::Http(url)) = (&endpoint.credentials, &endpoint.source) {
+                // A program that gets a token may take longer than the proxy.
+                login.prepare(url).await;
+            }
+            // An upstream of its own: a login is sent to no other address.
+            proxies.push((endpoint.clone(), pool(&[endpoint], http, 1, clock)?));
         }
-        let asked = proxies.into_iter().map(|(base, proxy)| async move {
+        let asked = proxies.into_iter().map(|(endpoint, proxy)| async move {
             let supported = timeout(SUPPORTED_WITHIN, proxy.small_from(Endpoint::FIRST, &SUPPORTED)).await;
             let late = |_| Err(HttpError::Timeout(proxy.name(Endpoint::FIRST)).into());
             let supported = supported.unwrap_or_else(late);
-            (base, proxy, supported)
+            (endpoint, proxy, supported)
         });
         let mut asked = std::pin::pin!(stream::iter(asked).buffered(PROXIES_AT_ONCE));
-        while let Some((base, proxy, supported)) = asked.next().await {
+        while let Some((endpoint, proxy, supported)) = asked.next().await {
             match supported {
-                Ok(_) => return Ok(Some(base)),
+                Ok(_) => return Ok(Some(endpoint)),
                 Err(error) if proxy.leads_on(Endpoint::FIRST, &error) => {}
                 Err(error) => return Err(cause_of(error, proxy.name(Endpoint::FIRST))),
             }
@@ -121,13 +151,36 @@ impl Endpoints {
         self.other_connections.get_or_try_init(make).await
     }
 
+    /// A request to `id` begins; `exchange` is how long it may take.
+    pub(super) fn unanswered(&self, id: Endpoint, silence: Silence, exchange: Duration) -> Unanswered<'_> {
+        // A request may begin some seconds after its exchange.
+        Unanswered { endpoints: self, id, silence, limit: exchange / 2, has_result: false }
+    }
+
     /// Keeps the last failure of an endpoint; `None` after an answer.
     pub(super) fn note_failure(&self, id: Endpoint, failure: Option<&HttpError>) {
-        *self.failures[id.index()].lock().unwrap_or_else(PoisonError::into_inner) = failure.cloned();
+        *lock(&self.failures[id.index()]) = failure.cloned();
     }
 
     pub(super) fn last_failure(&self, id: Endpoint) -> Option<HttpError> {
-        self.failures[id.index()].lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.failures[id.index()]).clone()
+    }
+}
+
+impl Unanswered<'_> {
+    pub(super) fn ended(mut self) {
+        self.has_result = true;
+    }
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        let silent = self.silence.lasts();
+        if !self.has_result && silent >= self.limit {
+            let failure = HttpError::Timeout(self.endpoints.pool.name(self.id));
+            self.endpoints.pool.was_silent(self.id, silent, &failure);
+            self.endpoints.note_failure(self.id, Some(&failure));
+        }
     }
 }
 
@@ -153,13 +206,13 @@ fn pool(
     UpstreamPool::with_places(configs, http, ttls, at_once, clock)
 }
 
-/// The url of a database below a proxy.
-fn through(database: &Database, source: &Source) -> Option<Url> {
-    match source {
-        Source::Http(proxy) => {
-            let mut base = proxy.clone();
-            base.set_path(&format!("{}/sumdb/{}", proxy.path().trim_end_matches('/'), database.name()));
-            Some(base)
+/// The database below a proxy, with the login of the proxy.
+fn below(database: &Database, proxy: &UpstreamConfig) -> Option<UpstreamConfig> {
+    match &proxy.source {
+        Source::Http(url) => {
+            let mut base = url.clone();
+            base.set_path(&format!("{}/sumdb/{}", url.path().trim_end_matches('/'), database.name()));
+            Some(UpstreamConfig { source: Source::Http(base), timeouts: None, ..proxy.clone() })
         }
         Source::Dir(_) | Source::Direct(_) => None,
     }

@@ -8,13 +8,14 @@
 //! The file is trusted: a process that can write to it can also remove the trusted head.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
 use super::error::SumdbError;
 use crate::base::clock::Now;
+use crate::base::lock::lock;
 use crate::store::StateDir;
 use gomodule::module::{ModulePath, ModuleVersion};
 
@@ -105,7 +106,7 @@ impl FirstAskedList {
 
     /// The entries, read from the file the first time.
     fn entries(&self) -> Result<MutexGuard<'_, Option<Entries>>, SumdbError> {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = lock(&self.entries);
         if entries.is_none() {
             *entries = Some(Entries::read(&self.state.first_asked()?.unwrap_or_default()));
         }

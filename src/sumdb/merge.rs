@@ -5,7 +5,7 @@
 //! the newer one.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tlog::{Decision, ForkEvidence, Observation, SignedCheckpoint, Timeline, TreeSize};
 
@@ -16,6 +16,7 @@ use super::lookup::LookupError;
 use super::tiles::Tiles;
 use super::trusted::{Advance, Trusted};
 use crate::base::clock::Clock;
+use crate::base::lock::lock;
 use crate::store::StateDir;
 
 pub(super) struct Merger {
@@ -92,7 +93,7 @@ impl Merger {
 
     /// Compares the anchor with the stored head, once per anchor: the program may have been updated since.
     pub(super) async fn compare_anchor(self: &Arc<Self>) -> Shared<()> {
-        let due = self.anchor_due.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let due = lock(&self.anchor_due).clone();
         let Some(anchor) = due else { return Ok(()) };
         self.merge(anchor.clone()).await?;
         blocking(&self.state, move |state| {
@@ -100,7 +101,7 @@ impl Merger {
             Ok(())
         })
         .await?;
-        self.anchor_due.lock().unwrap_or_else(PoisonError::into_inner).take();
+        lock(&self.anchor_due).take();
         Ok(())
     }
 

@@ -223,7 +223,7 @@ impl Remote {
         let (pool, kind) = (&endpoints.pool, &endpoints.kinds[id.index()]);
         if let EndpointKind::Proxy(supported) = kind {
             let ask = || async {
-                match pool.small_from(id, &SUPPORTED).await {
+                match self.answer(endpoints, id, &SUPPORTED).await {
                     Ok(_) => Ok(true),
                     Err(UpstreamError::NotFound(_)) => Ok(false),
                     Err(error) => Err(failed(endpoints, id, error)),
@@ -259,6 +259,13 @@ impl Remote {
     }
 
     async fn answer(&self, endpoints: &Endpoints, id: Endpoint, wanted: &Wanted) -> Result<Vec<u8>, UpstreamError> {
+        let unanswered = endpoints.unanswered(id, self.contact.silence(), self.database.exchange);
+        let answer = self.request(endpoints, id, wanted).await;
+        unanswered.ended();
+        answer
+    }
+
+    async fn request(&self, endpoints: &Endpoints, id: Endpoint, wanted: &Wanted) -> Result<Vec<u8>, UpstreamError> {
         let first = endpoints.pool.small_from(id, wanted);
         if !matches!(wanted, Wanted::Database(DatabaseRequest::Tile(_))) {
             return first.await;

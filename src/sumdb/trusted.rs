@@ -7,6 +7,7 @@ use tlog::{SUMDB_ORIGIN, SignedCheckpoint, Timeline, TreeSize, VerifierKey};
 use super::ages::{Ages, KNOWN_SIZES};
 use super::error::SumdbError;
 use crate::base::clock::Clock;
+use crate::base::lock::lock;
 use crate::store::{StateDir, Swap, Untrusted};
 
 /// The trusted head. A change is durable on disk before it is visible in memory.
@@ -117,7 +118,7 @@ impl Trusted {
     }
 
     pub(super) fn ages(&self) -> MutexGuard<'_, Ages> {
-        self.ages.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.ages)
     }
 
     /// Whether to write down that the database still shows the head of this size.

@@ -45,7 +45,7 @@ impl fmt::Display for Source {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SourceError {
-    /// Not a url of a supported scheme.
+    /// Not a URL of a supported scheme.
     #[error(
         "the upstream {0:?} is not a URL: it must start with https://, http:// or file://, or be the address of an https server"
     )]
@@ -59,7 +59,7 @@ pub enum SourceError {
 }
 
 impl Source {
-    /// Parses the url of a proxy or of a folder. Without a scheme it is https.
+    /// Parses the URL of a proxy or of a folder. Without a scheme it is https.
     pub fn parse(name: &str) -> Result<Self, SourceError> {
         let name = &*with_scheme(name);
         let not_a_url = || SourceError::NotAUrl(typed_without_logins(name));
@@ -80,14 +80,14 @@ impl Source {
     }
 }
 
-/// The url that `go` reads in an element of GOPROXY: names without a scheme are of https servers. Single words are reserved, and
+/// The URL that `go` reads in an element of GOPROXY: names without a scheme are of https servers. Single words are reserved, and
 /// absolute paths are errors.
 pub(crate) fn with_scheme(name: &str) -> Cow<'_, str> {
     let is_server = name.contains(['.', ':', '/']) && !name.contains(":/") && !name.starts_with('/');
     if is_server { format!("https://{name}").into() } else { name.into() }
 }
 
-/// The url of a folder. `,` and `|` separate the urls of a proxy list, so they are encoded too.
+/// The URL of a folder. `,` and `|` separate the URLs of a proxy list, so they are encoded too.
 pub(super) fn folder_url(folder: &Path) -> String {
     let url = Url::from_file_path(folder).map_or_else(|()| format!("file://{}", folder.display()), String::from);
     url.replace(',', "%2C").replace('|', "%7C")
@@ -106,8 +106,10 @@ pub struct UpstreamConfig {
     pub weight: u16,
     /// Timeouts, if not the defaults.
     pub timeouts: Option<Timeouts>,
-    /// Its login, other than one in its url.
+    /// Its login, other than one in its URL.
     pub credentials: Option<Credentials>,
+    /// It is of the settings of `go`, and gets the login that `go` would send.
+    pub as_go: bool,
     /// It may redirect to an internal address, even from a public address.
     pub redirects_inside: bool,
 }
@@ -122,8 +124,16 @@ impl UpstreamConfig {
             weight: 1,
             timeouts: None,
             credentials: None,
+            as_go: false,
             redirects_inside: false,
         }
+    }
+
+    /// With the login of `go`, which is sent over https only. One in the url comes first.
+    #[must_use]
+    pub fn as_go(self, login: &Credentials) -> Self {
+        let gets_it = matches!(&self.source, Source::Http(url) if url.scheme() == "https" && !has_login(url));
+        Self { credentials: Some(login.clone()).filter(|_| gets_it), as_go: true, ..self }
     }
 
     pub(super) fn logs_in(&self) -> bool {

@@ -93,7 +93,7 @@ impl fmt::Display for DatabaseRequest {
     }
 }
 
-/// `M@V` as in urls and file names, with upper case escaped.
+/// `M@V` as in URLs and file names, with upper case escaped.
 pub(crate) fn escaped(module: &ModuleVersion) -> String {
     format!("{}@{}", module.path.escaped(), module.version.escaped())
 }

@@ -76,7 +76,7 @@ impl Dialer {
     }
 
     /// Sends a request, unless its address is internal. The checked addresses are the ones that are connected to. Through a proxy
-    /// only the host in the url is checked, because the proxy looks up the name.
+    /// only the host in the URL is checked, because the proxy looks up the name.
     pub(super) async fn get_outside(&self, url: &Url, headers: HeaderMap) -> Result<reqwest::Response, Unanswered> {
         if self.names_inside(url) {
             return Err(Unanswered::Inside(format!("{} is internal", url.host_str().unwrap_or_default())));
@@ -96,7 +96,7 @@ impl Dialer {
     }
 
     /// Whether the answer to a request for `url` came from a public address. Through a proxy the address is unknown, and the host
-    /// in the url decides.
+    /// in the URL decides.
     pub(super) fn came_from_outside(&self, url: &Url, response: &reqwest::Response) -> bool {
         match response.remote_addr() {
             Some(address) if !self.is_proxied(url) => !(self.network.is_inside)(address.ip()),

@@ -11,7 +11,7 @@ pub(super) mod error;
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -26,6 +26,7 @@ use super::sink::{DownloadSink, Part};
 use super::wanted::Wanted;
 use crate::base::clock::Clock;
 use crate::base::flight::{Cancelled, Flights};
+use crate::base::lock::lock;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::{ModulePath, ModuleVersion};
 use gomodule::proxy_request::Request;
@@ -128,7 +129,7 @@ impl Direct {
         sink.send(Part::File(Arc::clone(file))).await?;
         if *kind == Kind::Zip {
             // The last file that a client asks for.
-            locked(&self.cached).remove(module);
+            lock(&self.cached).remove(module);
         }
         Ok(())
     }
@@ -194,7 +195,7 @@ impl Direct {
 
     /// The files of a version; concurrent requests share one run.
     async fn fetch(&self, module: &ModuleVersion) -> Result<Arc<Fetched>, DirectError> {
-        if let Some(fetched) = locked(&self.cached).get(module) {
+        if let Some(fetched) = lock(&self.cached).get(module) {
             return Ok(Arc::clone(fetched));
         }
         let (go, cached, wanted) = (Arc::clone(&self.go), Arc::clone(&self.cached), module.clone());
@@ -202,14 +203,14 @@ impl Direct {
             let run = go.run(&["mod", "download", "-json", &wanted.to_string()]).await?;
             let read = tokio::task::spawn_blocking(move || read(&run));
             let fetched = Arc::new(read.await.map_err(|_| DirectError::host("read the download", &Cancelled))??);
-            let mut all = locked(&cached);
+            let mut all = lock(&cached);
             if all.len() < MAX_CACHED {
                 all.insert(wanted.clone(), Arc::clone(&fetched));
                 let cached = Arc::clone(&cached);
                 // A timer, so that large zips are freed without another request.
                 tokio::spawn(async move {
                     tokio::time::sleep(CACHED_FOR).await;
-                    locked(&cached).remove(&wanted);
+                    lock(&cached).remove(&wanted);
                 });
             }
             Ok(fetched)
@@ -253,8 +254,4 @@ fn module_request(wanted: &Wanted) -> Result<&Request, UpstreamError> {
 
 fn invalid(why: String) -> UpstreamError {
     UpstreamError::invalid("direct", why)
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

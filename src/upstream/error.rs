@@ -2,6 +2,7 @@
 
 mod search;
 
+use std::fmt;
 use std::io;
 use std::time::Duration;
 
@@ -51,12 +52,9 @@ pub enum SourceFailure {
     /// It refuses the request with this status, 403 or 451; `: ` and its message follow, or nothing.
     #[error("refuses it (HTTP status {0}){1}")]
     Refused(u16, String),
-    /// It requires a login, or another one; `: ` and its message follow, or nothing.
-    #[error(
-        "accepts no request without a valid login (HTTP status 401){0}: check the login that this mirror sends there \
-         (token-file, token-env, user, netrc or goauth of its [[upstream]] or [[private]])"
-    )]
-    LoginNeeded(String),
+    /// It requires a login, or another one; `: ` and its message follow, or nothing. Then whose login it got.
+    #[error("accepts no request without a valid login (HTTP status 401){0}: check the login that {1}")]
+    LoginNeeded(String, LoginOf),
     /// A source of private modules answered "not found", and has accepted the login of this mirror for nothing yet: it may
     /// answer so for everything that it hides.
     #[error(
@@ -89,6 +87,26 @@ pub enum SourceFailure {
     /// The folder of a `file://` source is missing or empty: most likely a file system is not mounted.
     #[error("cannot be used: {0}")]
     EmptyRoot(String),
+}
+
+/// Whose login a source gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginOf {
+    /// Of the settings of the mirror.
+    Mirror,
+    /// Of the settings of `go`.
+    Go,
+}
+
+impl fmt::Display for LoginOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Mirror => {
+                "this mirror sends there (token-file, token-env, user, netrc or goauth of its [[upstream]] or [[private]])"
+            }
+            Self::Go => "`go` would send there (GOAUTH, by default the one in .netrc; over https only)",
+        })
+    }
 }
 
 /// Every source that may have the file answered 404 or 410. Only `Search::conclude` makes one.
@@ -137,7 +155,7 @@ impl UpstreamError {
     /// Whether a source refuses the file, rather than failing.
     pub(crate) fn is_refusal(&self) -> bool {
         use SourceFailure::{Hidden, LoginNeeded, Refused};
-        matches!(self, Self::Source(_, Refused(..) | LoginNeeded(_) | Hidden(_)))
+        matches!(self, Self::Source(_, Refused(..) | LoginNeeded(..) | Hidden(_)))
     }
 }
 

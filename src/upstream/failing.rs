@@ -1,6 +1,6 @@
 //! The paths for which a source failed, each with a circuit breaker.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use moka::sync::Cache;
@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::breaker::Breaker;
 use super::error::SourceFailure;
 use super::wanted::Wanted;
+use crate::base::lock::lock;
 
 /// Paths of one source with failures: about 300 bytes each.
 const MAX_FAILING: u64 = 10_000;
@@ -50,8 +51,4 @@ impl Failing {
     pub(super) fn answered(&self, wanted: &Wanted) {
         self.0.invalidate(wanted);
     }
-}
-
-fn lock(breaker: &Mutex<Breaker>) -> MutexGuard<'_, Breaker> {
-    breaker.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,12 +1,12 @@
 //! GOAUTH: logins from `.netrc`, from git and from other programs, as `go` gets them (`go help goauth`).
 //!
-//! All commands run before the first request. After a refusal they run again with the url and the refused answer, so that
-//! tokens may be short-lived. A login is for the urls below its prefix; of several the longest prefix counts, and for one prefix
+//! All commands run before the first request. After a refusal they run again with the URL and the refused answer, so that
+//! tokens may be short-lived. A login is for the URLs below its prefix; of several the longest prefix counts, and for one prefix
 //! the command that is named first. A command has limits for its time and output, and neither its words nor its output are
 //! logged.
 
 mod answer;
-#[expect(clippy::disallowed_methods, reason = "it runs programs, and reads .netrc")]
+#[expect(clippy::disallowed_methods, reason = "it runs programs")]
 mod command;
 #[expect(clippy::disallowed_methods, reason = "it runs git")]
 mod git_login;
@@ -14,7 +14,7 @@ mod git_login;
 use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use reqwest::header::HeaderMap;
@@ -29,12 +29,13 @@ pub use self::command::GoAuthError;
 use self::command::{Asked, Command, Found, MAX_COMMANDS};
 use self::git_login::GitLogin;
 use crate::base::clock::Clock;
+use crate::base::lock::lock;
 
 /// All commands together: a request waits for them, and its client for the request.
 const RUN_FOR: Duration = Duration::from_secs(30);
 /// Clients choose the paths, so they must not choose how often programs run.
 const RENEW_AFTER: Duration = Duration::from_secs(60);
-/// Prefixes that are kept: a command may name another one for each url.
+/// Prefixes that are kept: a command may name another one for each URL.
 const MAX_PREFIXES: usize = 10_000;
 /// Logins of git that wait for an answer of their server: one for each server, with at most 64 KiB. Git is not told of more.
 const MAX_UNTOLD: usize = 100;
@@ -75,20 +76,24 @@ impl Eq for GoAuth {}
 impl GoAuth {
     /// Parses the value of a GOAUTH, and looks for its programs and folders. `netrc` is where `.netrc` is. Blocks.
     pub(super) fn new(value: &str, netrc: Option<&Path>, clock: Clock) -> Result<Self, GoAuthError> {
-        let texts: Vec<&str> = value.split(';').map(str::trim).collect();
-        if texts.len() > MAX_COMMANDS {
-            return Err(GoAuthError::TooMany(texts.len()));
-        }
-        let commands = match texts[..] {
-            ["off"] => Vec::new(),
-            _ if texts.contains(&"off") => return Err(GoAuthError::Off),
-            _ => (1..).zip(&texts).map(|(nth, text)| Command::new(nth, text, netrc)).collect::<Result<_, _>>()?,
-        };
-        let (first, renewed) = (OnceCell::new(), tokio::sync::Mutex::default());
-        Ok(Self { commands, clock, logins: Mutex::default(), untold: Mutex::default(), first, renewed })
+        let commands = texts(value)?.into_iter().map(|(nth, text)| Command::new(nth, text, netrc));
+        Ok(Self::with(commands.collect::<Result<_, _>>()?, clock))
     }
 
-    /// The headers of a request for this url.
+    /// The same for the value that `go` uses. What cannot be used gives no login, and the log says why when it would run: `go`
+    /// continues without a program that it does not find, and most servers need no login.
+    pub(super) fn of_go(value: &str, netrc: Option<&Path>, clock: Clock) -> Self {
+        let usable = |(nth, text)| Command::new(nth, text, netrc).unwrap_or_else(|why| Command::unusable(nth, why));
+        let commands = texts(value).map(|texts| texts.into_iter().map(usable).collect());
+        Self::with(commands.unwrap_or_else(|why| vec![Command::unusable(1, why)]), clock)
+    }
+
+    fn with(commands: Vec<Command>, clock: Clock) -> Self {
+        let (first, renewed) = (OnceCell::new(), tokio::sync::Mutex::default());
+        Self { commands, clock, logins: Mutex::default(), untold: Mutex::default(), first, renewed }
+    }
+
+    /// The headers of a request for this URL.
     pub(super) async fn headers(self: &Arc<Self>, url: &Url) -> HeaderMap {
         if !self.first.initialized() {
             let this = Arc::clone(self);
@@ -211,11 +216,22 @@ impl GoAuth {
     }
 
     fn untold(&self) -> MutexGuard<'_, HashMap<String, GitLogin>> {
-        self.untold.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.untold)
     }
 
     fn logins(&self) -> MutexGuard<'_, HashMap<String, HeaderMap>> {
-        self.logins.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.logins)
+    }
+}
+
+/// The texts of the commands, and their places from 1.
+fn texts(value: &str) -> Result<Vec<(usize, &str)>, GoAuthError> {
+    let texts: Vec<_> = (1..).zip(value.split(';').map(str::trim)).collect();
+    match texts.len() {
+        1 if texts[0].1 == "off" => Ok(Vec::new()),
+        _ if texts.iter().any(|(_, text)| *text == "off") => Err(GoAuthError::Off),
+        1..=MAX_COMMANDS => Ok(texts),
+        count => Err(GoAuthError::TooMany(count)),
     }
 }
 
@@ -280,6 +296,20 @@ mod tests {
         let login = HeaderMap::from_iter([(reqwest::header::COOKIE, "1".parse().unwrap())]);
         goauth.keep(vec![("a.example".to_owned(), login.clone())].into());
         assert_eq!(renewed(404).await, Ok(Some(login)));
+    }
+
+    #[tokio::test]
+    async fn what_go_cannot_use_gives_no_login_and_stops_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("netrc");
+        write(&file, "1");
+        let url = Url::parse("https://a.example/x").unwrap();
+        let of_go = |value: &str| Arc::new(GoAuth::of_go(value, Some(&file), Clock::seeded(SystemTime::UNIX_EPOCH)));
+        for (value, logins) in
+            [("netrc", 1), ("no-such-program; netrc;;git folder", 1), ("off", 0), ("netrc;off", 0), ("", 0)]
+        {
+            assert_eq!(of_go(value).headers(&url).await.len(), logins, "{value}");
+        }
     }
 
     #[test]

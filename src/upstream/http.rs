@@ -30,6 +30,8 @@ use crate::base::text::one_line;
 const MAX_CODING: usize = 40;
 /// Limit of a quoted error body; `go` shows about 600 bytes.
 const MAX_REASON: usize = 600;
+/// How long its body is waited for: a server sends so few bytes with the head. The request keeps its slot meanwhile.
+const REASON_WAIT: Duration = Duration::from_secs(1);
 
 /// The client. Cheap to clone; clones share connections.
 #[derive(Clone, Debug)]
@@ -66,7 +68,7 @@ enum Transport {
 /// An answer whose body is not read yet.
 #[derive(Debug)]
 pub(super) struct Answer {
-    /// The requested url, without credentials.
+    /// The requested URL, without credentials.
     pub(super) url: String,
     response: reqwest::Response,
     /// The body is compressed, although that was not requested.
@@ -190,44 +192,46 @@ impl HttpClient {
         let credentials = self.credentials.clone().or_else(|| Credentials::in_url(&url));
         let mut headers = condition.headers();
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let (response, elsewhere) = match &credentials {
+        let ((response, elsewhere), logged_in) = match &credentials {
             Some(credentials) => self.send_with(credentials, &address, &headers).await?,
-            None => self.send(&address, &headers, HeaderMap::new()).await?,
+            None => (self.send(&address, &headers, HeaderMap::new()).await?, false),
         };
         self.arrived.fetch_add(1, Ordering::Relaxed);
-        let silent = credentials.is_some() || elsewhere;
+        let silent = logged_in || elsewhere;
         let (arrived, pace) = (Arc::clone(&self.arrived), Pace::new(stall));
-        let mut answer = Answer { url: shown, response, gunzip: None, stall, pace, elsewhere, arrived };
+        let answer = Answer { url: shown, response, gunzip: None, stall, pace, elsewhere, arrived };
         let status = answer.status();
         if condition.met(status) {
             return answer.decoded();
         }
-        let reason = if silent { String::new() } else { answer.reason().await };
         let url = answer.url.clone();
-        if matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE) {
-            return Err(HttpError::Absent { url, reason });
-        }
         // A date is rare, and needs a clock that agrees with the server's.
         let retry_after = answer.header(header::RETRY_AFTER).and_then(|wait| wait.trim().parse().ok());
         let retry_after = retry_after.map(Duration::from_secs);
+        let reason = if silent { String::new() } else { answer.reason().await };
+        if matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE) {
+            return Err(HttpError::Absent { url, reason });
+        }
         Err(HttpError::Status { url, status: status.as_u16(), reason, retry_after })
     }
 
-    /// Sends a request with a login, and once more if it is refused and there is another login by now.
+    /// Sends a request with a login, if there is one for this url, and once more if it is refused and there is another login
+    /// by now. Returns whether the server got a login.
     async fn send_with(
         &self,
         credentials: &Credentials,
         url: &Url,
         headers: &HeaderMap,
-    ) -> Result<(reqwest::Response, bool), HttpError> {
+    ) -> Result<((reqwest::Response, bool), bool), HttpError> {
         let login = credentials.headers(url).await;
+        let logged_in = !login.is_empty();
         let (response, elsewhere) = self.send_as(credentials, url, headers, login.clone()).await?;
         if elsewhere {
-            return Ok((response, elsewhere));
+            return Ok(((response, elsewhere), logged_in));
         }
         match credentials.renewed(url, login, &response).await {
-            Some(login) => self.send_as(credentials, url, headers, login).await,
-            None => Ok((response, elsewhere)),
+            Some(login) => Ok((self.send_as(credentials, url, headers, login).await?, true)),
+            None => Ok(((response, elsewhere), logged_in)),
         }
     }
 
@@ -334,13 +338,18 @@ impl Answer {
 
     /// The beginning of an error body, on one line, if it is text. The caller does not quote a server that got a login, which it
     /// may repeat, and no server after a redirect, which the client may have no access to.
-    async fn reason(&mut self) -> String {
+    async fn reason(self) -> String {
+        let Ok(mut answer) = self.decoded() else { return String::new() };
         let mut body = Vec::new();
-        while body.len() < MAX_REASON
-            && let Ok(Some(chunk)) = self.chunk().await
-        {
-            body.extend_from_slice(&chunk);
-        }
+        let read = async {
+            while body.len() < MAX_REASON
+                && let Ok(Some(chunk)) = answer.chunk().await
+            {
+                body.extend_from_slice(&chunk);
+            }
+        };
+        // What has come by then is enough.
+        let _ = timeout(REASON_WAIT, read).await;
         body.truncate(MAX_REASON);
         let text = one_line(&String::from_utf8_lossy(&body), MAX_REASON);
         let is_page = text.split(' ').any(|word| word.starts_with('<'));
@@ -369,5 +378,73 @@ impl Answer {
     /// The first byte of a partial body (`Content-Range: bytes FIRST-LAST/LENGTH`).
     pub(super) fn first_byte(&self) -> Option<u64> {
         self.header(header::CONTENT_RANGE)?.strip_prefix("bytes ")?.split_once('-')?.0.parse().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::disallowed_methods, clippy::panic, clippy::unwrap_used, reason = "a test may panic, and measure")]
+
+    use std::io::Write;
+
+    use futures_util::{StreamExt, stream};
+    use http_body_util::StreamBody;
+    use hyper::body::Frame;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// Sends one answer: status, coding, body, and whether the end of the body never comes.
+    #[derive(Debug)]
+    struct Server(u16, &'static str, Vec<u8>, bool);
+
+    impl Script for Server {
+        fn answer(&self, _: &Url) -> (Duration, reqwest::Response) {
+            let first = stream::iter([Ok::<_, std::io::Error>(Frame::data(Bytes::from(self.2.clone())))]);
+            let rest = stream::iter(self.3.then_some(())).then(|()| std::future::pending());
+            let body = reqwest::Body::wrap(StreamBody::new(first.chain(rest)));
+            let answer = hyper::Response::builder().status(self.0).header(header::CONTENT_ENCODING, self.1);
+            (Duration::ZERO, answer.body(body).unwrap().into())
+        }
+    }
+
+    async fn get(server: Server) -> Result<Vec<u8>, HttpError> {
+        let client = HttpClient::scripted(Arc::new(server));
+        client.get_small(Url::parse("https://a.example/x").unwrap(), 100).await
+    }
+
+    fn gzip(text: &str) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_reason_in_an_error_body_is_decoded_or_not_quoted() {
+        for (coding, body, expected) in [
+            ("identity", b"no such tag".to_vec(), ": no such tag"),
+            ("gzip", gzip("no such tag\n"), ": no such tag"),
+            ("gzip", b"no such tag".to_vec(), ""),
+            ("br", b"no such tag".to_vec(), ""),
+        ] {
+            let Err(HttpError::Absent { reason, .. }) = get(Server(404, coding, body, false)).await else { panic!() };
+            assert_eq!(reason, expected, "{coding}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_reason_in_an_error_body_is_not_waited_for() {
+        let start = Instant::now();
+        let answer = get(Server(500, "identity", b"cannot clone".to_vec(), true)).await;
+        let Err(HttpError::Status { status: 500, reason, .. }) = answer else { panic!("{answer:?}") };
+        assert_eq!(reason, ": cannot clone");
+        assert!(start.elapsed() <= Duration::from_secs(1), "{:?}", start.elapsed());
+    }
+
+    #[tokio::test]
+    async fn an_empty_body_is_empty_in_any_coding_that_is_decoded() {
+        for coding in ["identity", "gzip", "x-gzip"] {
+            assert_eq!(get(Server(200, coding, Vec::new(), false)).await.unwrap(), b"", "{coding}");
+        }
     }
 }

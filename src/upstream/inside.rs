@@ -46,7 +46,7 @@ fn embedded(v6: Ipv6Addr) -> Option<Ipv4Addr> {
     }
 }
 
-/// The address of a url without a host name.
+/// The address of a URL without a host name.
 pub(super) fn literal(url: &Url) -> Option<IpAddr> {
     match url.host()? {
         Host::Ipv4(v4) => Some(v4.into()),
@@ -55,9 +55,9 @@ pub(super) fn literal(url: &Url) -> Option<IpAddr> {
     }
 }
 
-/// Whether the host of a url is `localhost` or below it (RFC 6761 section 6.3).
+/// Whether the host of a URL is `localhost` or below it (RFC 6761 section 6.3).
 pub(super) fn names_this_machine(url: &Url) -> bool {
-    // The parser of urls converts host names to lower case.
+    // The parser of URLs converts host names to lower case.
     let name = url.host_str().unwrap_or_default().trim_end_matches('.');
     name == "localhost" || name.ends_with(".localhost")
 }

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
@@ -18,12 +18,12 @@ use url::Url;
 use super::authorization::{authorization, basic};
 use super::goauth::{GoAuth, GoAuthError};
 use super::inside::literal;
-use super::netrc::{authority, login_for};
+use super::netrc::{self, authority, login_for};
 use crate::base::bounded::text_bounded;
 use crate::base::clock::Clock;
 use crate::go::environment::{GoEnv, GoEnvError};
 
-/// A token has up to a few thousand bytes, and a `.netrc` a few lines for each host.
+/// A token has up to a few thousand bytes.
 const MAX_SECRET: u64 = 64 << 10;
 
 /// How to log in.
@@ -126,14 +126,24 @@ impl Credentials {
         Ok(Self(Kind::Fixed(basic(user, password).map_err(|_| LoginError::InvalidHeader)?)))
     }
 
-    /// The login in a url, if it is text.
+    /// Those that `go` sends if this is its GOAUTH: nothing is read, and no command runs, before the first request.
+    pub fn of_go(goauth: &str) -> Self {
+        Self(Kind::GoAuth(Arc::new(GoAuth::of_go(goauth, netrc::path().as_deref(), Clock::System))))
+    }
+
+    /// Runs the commands that give logins, if they have not run yet.
+    pub(crate) async fn prepare(&self, url: &Url) {
+        self.headers(url).await;
+    }
+
+    /// The login in a URL, if it is text.
     pub(super) fn in_url(url: &Url) -> Option<Self> {
         let text = |part: &str| percent_decode_str(part).decode_utf8().ok().map(String::from);
         let (user, password) = (text(url.username())?, text(url.password().unwrap_or_default())?);
         if has_login(url) { Self::basic(&user, &password).ok() } else { None }
     }
 
-    /// The headers of a request for this url, which a login may be sent to.
+    /// The headers of a request for this URL, which a login may be sent to.
     pub(super) async fn headers(&self, url: &Url) -> HeaderMap {
         match &self.0 {
             Kind::Fixed(value) => HeaderMap::from_iter([(AUTHORIZATION, value.clone())]),
@@ -162,8 +172,10 @@ impl Login {
     pub fn read(&self, url: &Url) -> Result<Credentials, LoginError> {
         match self {
             Self::Netrc => {
-                let path = netrc_path().ok_or(LoginError::NoHome)?;
-                match login_for(&read(&path)?, url) {
+                let path = netrc::path().ok_or(LoginError::NoHome)?;
+                let text = netrc::read(&path);
+                let text = text.map_err(|cause| LoginError::Unreadable { path: path.clone(), cause })?;
+                match login_for(&text, url) {
                     Some((user, password)) => Credentials::basic(&user, &password),
                     None => Err(LoginError::NotInNetrc { netrc: path, machine: authority(url) }),
                 }
@@ -180,7 +192,7 @@ impl Login {
             Self::GoAuth(value) => {
                 let value =
                     value.clone().map_or_else(|| Ok(GoEnv::read()?.get("GOAUTH").to_owned()), Ok::<_, LoginError>)?;
-                Ok(Credentials(Kind::GoAuth(Arc::new(GoAuth::new(&value, netrc_path().as_deref(), Clock::System)?))))
+                Ok(Credentials(Kind::GoAuth(Arc::new(GoAuth::new(&value, netrc::path().as_deref(), Clock::System)?))))
             }
         }
     }
@@ -194,27 +206,17 @@ impl Secret {
 
     fn read(&self) -> Result<String, LoginError> {
         let text = match self {
-            Self::File(path) => read(path)?,
+            Self::File(path) => {
+                let file = File::open(path);
+                let file = file.map_err(|cause| LoginError::Unreadable { path: path.clone(), cause })?;
+                let text = text_bounded(file, MAX_SECRET).map_err(|_| self.invalid("is not text"))?;
+                text.ok_or_else(|| self.invalid(&format!("has more than {MAX_SECRET} bytes")))?
+            }
             Self::Variable(name) => std::env::var(name).map_err(|_| self.invalid("is not set"))?,
         };
         // Editors end a file with a line break.
         let text = text.trim_end_matches(['\n', '\r']);
         if text.is_empty() { Err(self.invalid("is empty")) } else { Ok(text.to_owned()) }
-    }
-}
-
-fn read(path: &Path) -> Result<String, LoginError> {
-    let file = File::open(path).map_err(|cause| LoginError::Unreadable { path: path.to_owned(), cause })?;
-    let invalid = |why: &str| Secret::File(path.to_owned()).invalid(why);
-    let text = text_bounded(file, MAX_SECRET).map_err(|_| invalid("is not text"))?;
-    text.ok_or_else(|| invalid(&format!("has more than {MAX_SECRET} bytes")))
-}
-
-/// As in `go`: NETRC, else `~/.netrc`.
-fn netrc_path() -> Option<PathBuf> {
-    match std::env::var_os("NETRC").filter(|path| !path.is_empty()) {
-        Some(path) => Some(path.into()),
-        None => Some(std::env::home_dir()?.join(".netrc")),
     }
 }
 

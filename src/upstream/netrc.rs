@@ -1,25 +1,43 @@
 //! `.netrc`, read as `go` reads it (`cmd/go/internal/auth`): line by line, the words of a line in pairs.
 //!
-//! A machine is `host`, `host:port` or `host:port/path`. The longest prefix of the requested url decides, cut at its slashes.
+//! A machine is `host`, `host:port` or `host:port/path`. The longest prefix of the requested URL decides, cut at its slashes.
 //! So a login for `host` is never sent to `host:port`, and a line that begins with a comment mark has shifted pairs, which
 //! name no machine.
 
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
 use url::Url;
+
+use crate::base::bounded::text_bounded;
+
+/// A few lines for each host.
+const MAX_FILE: u64 = 64 << 10;
 
 /// One machine with its login and password.
 #[derive(Debug, PartialEq, Eq)]
-struct Line<'t> {
-    machine: &'t str,
-    login: &'t str,
-    password: &'t str,
+pub(super) struct Line<'t> {
+    pub(super) machine: &'t str,
+    pub(super) login: &'t str,
+    pub(super) password: &'t str,
 }
 
-/// The machines of a file, each with its login and password.
-pub(super) fn machines(text: &str) -> Vec<(&str, &str, &str)> {
-    parse(text).into_iter().map(|line| (line.machine, line.login, line.password)).collect()
+/// Where the file is, as for `go`: NETRC, else `~/.netrc`.
+pub(super) fn path() -> Option<PathBuf> {
+    match std::env::var_os("NETRC").filter(|path| !path.is_empty()) {
+        Some(path) => Some(path.into()),
+        None => Some(std::env::home_dir()?.join(".netrc")),
+    }
 }
 
-/// Login and password for a url.
+/// The text of a file. Blocks.
+pub(super) fn read(path: &Path) -> io::Result<String> {
+    let text = text_bounded(File::open(path)?, MAX_FILE)?;
+    text.ok_or_else(|| io::Error::other(format!("it has more than {MAX_FILE} bytes")))
+}
+
+/// Login and password for a URL.
 pub(crate) fn login_for(text: &str, url: &Url) -> Option<(String, String)> {
     let lines = parse(text);
     let address = format!("{}{}", authority(url), url.path());
@@ -33,13 +51,14 @@ pub(crate) fn login_for(text: &str, url: &Url) -> Option<(String, String)> {
     }
 }
 
-/// Host and port of a url; `https://host:443` has none.
+/// Host and port of a URL; `https://host:443` has none.
 pub(super) fn authority(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
-fn parse(text: &str) -> Vec<Line<'_>> {
+/// The machines of a file, in its order.
+pub(super) fn parse(text: &str) -> Vec<Line<'_>> {
     let mut found = Vec::new();
     let (mut machine, mut login, mut password) = ("", "", "");
     let mut in_macro = false;

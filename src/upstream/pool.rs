@@ -2,7 +2,7 @@
 //! health.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::access::is_shown_by;
@@ -17,11 +17,12 @@ use super::times::Ttls;
 use super::upstream::Upstream;
 use super::wanted::{SmallAnswer, UpstreamId, Wanted};
 use crate::base::clock::Clock;
+use crate::base::lock::lock;
 use gomodule::module::{ModulePath, Patterns};
 use gomodule::proxy_request::Request;
 
 /// Concurrent requests to one source. HTTP/2 servers allow 100 streams or more; a `go` command sends about ten requests.
-const AT_ONCE: usize = 64;
+pub(crate) const AT_ONCE: usize = 64;
 const UNEXPECTED_304: &str = "status 304 without a condition in the request";
 /// The answer of a server that the source redirected to is never quoted: the client may have no access to that server.
 const INVALID_AFTER_REDIRECT: &str = "it redirects to another server, whose answer is invalid (the log says why)";
@@ -222,7 +223,7 @@ impl UpstreamPool {
     }
 
     fn random(&self) -> f64 {
-        self.random.lock().unwrap_or_else(PoisonError::into_inner).f64()
+        lock(&self.random).f64()
     }
 
     /// The sources for a provable file, in stages: a `,` ends a stage, and the sources of a stage are ranked. Sources that sent
@@ -260,7 +261,7 @@ impl UpstreamPool {
         race::race(stages, self.clock, hedge_after, ends, attempt, overtaken).await
     }
 
-    /// The url of a source, without credentials.
+    /// The URL of a source, without credentials.
     pub(crate) fn name(&self, id: UpstreamId) -> String {
         self.at(id).config.source.to_string()
     }
@@ -274,6 +275,13 @@ impl UpstreamPool {
     /// Whether a source sent wrong bytes recently, so that only proved answers of it count.
     pub(crate) fn distrusts(&self, id: UpstreamId) -> bool {
         self.at(id).health(|health, now| health.is_distrusted(now))
+    }
+
+    /// A request to a source was given up after it had been silent for long.
+    pub(crate) fn was_silent(&self, id: UpstreamId, silent: Duration, failure: &HttpError) {
+        self.at(id).health(|health, now| {
+            health.breaker.failed(now.checked_sub(silent).unwrap_or(now), now, failure.to_string(), None);
+        });
     }
 
     /// A source contradicted others.

@@ -8,6 +8,7 @@
 use std::fmt;
 
 use super::config::{Source, SourceError, UpstreamConfig, with_scheme};
+use super::login::Credentials;
 use super::secret::typed_without_logins;
 
 /// Sources in order. Never empty.
@@ -74,6 +75,12 @@ impl ProxyList {
             1..=MAX_SOURCES => Ok(Self { upstreams }),
             _ => Err(ProxyListError::TooMany),
         }
+    }
+
+    /// The same list with the login of `go`.
+    #[must_use]
+    pub fn as_go(self, login: &Credentials) -> Self {
+        Self { upstreams: self.upstreams.into_iter().map(|upstream| upstream.as_go(login)).collect() }
     }
 
     pub(crate) fn upstreams(&self) -> &[UpstreamConfig] {

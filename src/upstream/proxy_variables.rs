@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use url::{Host, Url};
 
-use super::secret::without_credentials;
+use super::secret::typed_address_without_login;
 
 /// Schemes of proxies that the HTTP client can use, as `go` names them.
 const SCHEMES: [&str; 4] = ["http", "https", "socks5", "socks5h"];
@@ -69,12 +69,12 @@ impl ProxyVariables {
 
 /// The address of a proxy. Without a scheme it is an http proxy.
 fn proxy(variable: &'static str, value: &str) -> Result<Url, InvalidProxy> {
-    let address = if value.contains("://") { value.to_owned() } else { format!("http://{value}") };
+    let is_scheme = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric());
+    let has_scheme = value.split_once("://").is_some_and(|(start, _)| is_scheme(start));
+    let address = if has_scheme { value.to_owned() } else { format!("http://{value}") };
     let url = Url::parse(&address).ok().filter(Url::has_host);
     let Some(mut url) = url.filter(|url| SCHEMES.contains(&url.scheme())) else {
-        let found =
-            Url::parse(value).map_or_else(|_| "an invalid url".to_owned(), |url| without_credentials(&url).to_string());
-        return Err(InvalidProxy { variable, found });
+        return Err(InvalidProxy { variable, found: typed_address_without_login(&address) });
     };
     // The proxy looks names up, as with `go`.
     if url.scheme() == "socks5" {
@@ -190,9 +190,23 @@ mod tests {
             let value = value.to_owned();
             ProxyVariables::read(move |name| (name == "HTTPS_PROXY").then(|| value.clone()))
         };
-        for wrong in ["ftp://me:word@proxy.example", "https://", "proxy .example", "gopher://proxy.example:70"] {
-            let message = read(wrong).unwrap_err().to_string();
+        for (wrong, shown) in [
+            ("ftp://me:word@proxy.example", "ftp://proxy.example"),
+            ("https://", "https://"),
+            ("proxy .example", "http://proxy .example"),
+            ("gopher://proxy.example:70", "gopher://proxy.example:70"),
+            // Without a scheme, and with characters that end a login in a url.
+            ("me:word@proxy.example:99999", "http://proxy.example:99999"),
+            ("me:w#word@proxy.example:3128", "http://proxy.example:3128"),
+            ("me:w/word@proxy.example:3128", "http://proxy.example:3128"),
+            ("me:w?word@proxy.example:3128", "http://proxy.example:3128"),
+            ("me:word, word|word@word@proxy.example:99999/x y", "http://proxy.example:99999/x y"),
+            ("me:word://word@proxy.example:99999", "http://proxy.example:99999"),
+            ("https://me:w#word@proxy.example:3128", "https://proxy.example:3128"),
+        ] {
+            let message = read(wrong).map(|_| wrong).unwrap_err().to_string();
             assert!(message.starts_with("HTTPS_PROXY has an invalid proxy address: expected http://"), "{message}");
+            assert!(message.ends_with(&format!("found {shown:?}")), "{message}");
             assert!(!message.contains("word"), "{message}");
         }
         let socks = read("socks5://me:word@proxy.example:1080").unwrap();

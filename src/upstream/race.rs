@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::wanted::UpstreamId;
 use crate::base::clock::Clock;
+use crate::base::lock::lock;
 
 /// Concurrent attempts that send. The third is for the case that the second source is slow too.
 const AT_ONCE: usize = 3;
@@ -60,11 +61,11 @@ impl Progress {
     /// The request is sent now. The wait for a request slot does not count as slow, unless it was so long that the next source
     /// was asked meanwhile: then requests to a silent source may hold all slots.
     pub(crate) fn start(&self) {
-        *self.0.sent.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.0.clock.steady());
+        *lock(&self.0.sent) = Some(self.0.clock.steady());
     }
 
     fn sent(&self) -> Option<Instant> {
-        *self.0.sent.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.0.sent)
     }
 
     /// The head of the answer has arrived: the source is not silent.

@@ -42,7 +42,10 @@ pub(super) async fn follow(
                      followed; if it may do so, set redirects-inside = true in its [[upstream]] or [[private]]",
                 )
             }
-            Unanswered::Failed(error) => without_quotes(HttpError::transport(&asked, &error), elsewhere),
+            Unanswered::Failed(error) => {
+                let error = HttpError::transport(&asked, &error).through(dialer.proxies.proxy(&url));
+                without_quotes(error, elsewhere)
+            }
         })?;
         let Some(next) = target(&url, &response) else { return Ok((response, elsewhere)) };
         if let Some(why) = forbidden(&url, &next) {

@@ -1,4 +1,4 @@
-//! Removes logins from urls, and from the messages of other programs.
+//! Removes logins from URLs, and from the messages of other programs.
 
 use url::Url;
 
@@ -9,15 +9,20 @@ pub(super) fn without_credentials(url: &Url) -> Url {
     url
 }
 
-/// A message without the logins of its urls: `https://user:word@host/` becomes `https://host/`.
+/// A message without the logins of its URLs: `https://user:word@host/` becomes `https://host/`.
 pub(super) fn without_logins(message: &str) -> String {
-    // Here the authority of a url ends (RFC 3986 section 3.2), or the url in its sentence.
+    // Here the authority of a URL ends (RFC 3986 section 3.2), or the URL in its sentence.
     cut(message, |c| matches!(c, '/' | '?' | '#' | '\'' | '"') || c.is_whitespace())
 }
 
-/// A proxy list as typed, perhaps invalid: a password in it may have a `/`, which is not valid in a url.
+/// A proxy list as typed, perhaps invalid: a password in it may have a `/`, which is not valid in a URL.
 pub(crate) fn typed_without_logins(list: &str) -> String {
     cut(list, |c| matches!(c, ',' | '|') || c.is_whitespace())
+}
+
+/// One address as typed, perhaps invalid: a password in it may have any character.
+pub(super) fn typed_address_without_login(address: &str) -> String {
+    cut(address, |_| false)
 }
 
 fn cut(text: &str, ends: impl Fn(char) -> bool) -> String {

@@ -1,6 +1,6 @@
 //! One source at run time: requests within its limits, and its health.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use reqwest::StatusCode;
@@ -12,7 +12,7 @@ use super::access::{ACCEPTED_FOR, CHECK_FOR, Checks, is_shown_by_list};
 use super::config::{Source, UpstreamConfig};
 use super::direct::Direct;
 use super::download::Download;
-use super::error::{SourceFailure, UpstreamError};
+use super::error::{LoginOf, SourceFailure, UpstreamError};
 use super::failing::Failing;
 use super::folder::Folder;
 use super::health::Health;
@@ -25,6 +25,7 @@ use super::slots::{Busy, Slots};
 use super::times::Ttls;
 use super::wanted::{SmallAnswer, Wanted};
 use crate::base::clock::Clock;
+use crate::base::lock::lock;
 use gomodule::module::ModulePath;
 use gomodule::proxy_request::Request;
 
@@ -44,7 +45,7 @@ pub(super) struct Upstream {
     clock: Clock,
     health: Mutex<Health>,
     /// Small answers do not wait for downloads, which may be slow.
-    small_slots: Slots,
+    pub(super) small_slots: Slots,
     download_slots: Slots,
     failing: Failing,
     absent: Recent<Wanted, String>,
@@ -99,13 +100,8 @@ impl Upstream {
         self.wrong.get(wanted).is_some()
     }
 
-    #[cfg(test)]
-    pub(super) async fn take_all_slots(&self) -> Vec<SemaphorePermit<'_>> {
-        vec![self.small_slots.take_all(64).await, self.download_slots.take_all(64).await]
-    }
-
     pub(super) fn health<T>(&self, visit: impl FnOnce(&mut Health, Instant) -> T) -> T {
-        visit(&mut self.health.lock().unwrap_or_else(PoisonError::into_inner), self.clock.steady())
+        visit(&mut lock(&self.health), self.clock.steady())
     }
 
     /// Requests a small body, unless its entity tag is still `unless`.
@@ -257,10 +253,10 @@ impl Upstream {
         let mut on_head = || pending.began();
         let mut download = Download::new(url, limit, progress, &mut on_head, self.clock);
         let ended = download.run(&self.http, sink).await;
-        let Download { first_byte, written, .. } = download;
+        let Download { first_byte, received, .. } = download;
         match ended {
             Ok(()) => {
-                pending.answered(first_byte - started, written, self.clock.steady() - first_byte);
+                pending.answered(first_byte - started, received, self.clock.steady() - first_byte);
                 Ok(())
             }
             Err(UpstreamError::Failed(error)) => Err(self.checked(wanted, pending.failed(error)).await),
@@ -349,10 +345,11 @@ impl PendingRequest<'_> {
                 UpstreamError::NotFound(error.to_string())
             }
             HttpError::Status { status: status @ (401 | 403 | 451), reason, .. } => {
+                let whose = if self.upstream.config.as_go { LoginOf::Go } else { LoginOf::Mirror };
                 // It would refuse again.
                 self.reached();
                 self.upstream.failure(match status {
-                    401 => SourceFailure::LoginNeeded(reason),
+                    401 => SourceFailure::LoginNeeded(reason, whose),
                     _ => SourceFailure::Refused(status, reason),
                 })
             }

@@ -35,6 +35,18 @@ pub enum Fault {
     Cut(usize),
     /// Closes the connection after this many bytes of the body. `Content-Length` is that of the whole body.
     Break(usize),
+    /// Closes the connection after this many bytes of the body, and answers a request for the rest with that of another body,
+    /// as a cache that ignores `If-Range`; with the entity tag of the other body, or with that of the first.
+    OtherRest(usize, OtherTag),
     /// Waits until [`crate::Origin::behave`], then answers correctly.
     Hold,
+}
+
+/// The entity tag of the rest of another body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OtherTag {
+    /// That of the body that it is from.
+    Own,
+    /// That of the first body.
+    OfTheFirst,
 }

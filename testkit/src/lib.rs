@@ -8,7 +8,7 @@ mod modzip;
 mod origin;
 mod world;
 
-pub use fault::Fault;
+pub use fault::{Fault, OtherTag};
 pub use modzip::module_zip;
 pub use origin::Origin;
 pub use world::{DemoModule, World};

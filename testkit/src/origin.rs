@@ -24,7 +24,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use super::fault::Fault;
+use super::fault::{Fault, OtherTag};
 use super::world::World;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::proxy_request::{Request, module_path, module_version};
@@ -199,6 +199,14 @@ impl OriginState {
                 respond(200, body)
             }
             (Some(Fault::Break(after)), Some(body)) => in_pieces(&body, broken(&body, after)),
+            (Some(Fault::OtherRest(after, other_tag)), Some(body)) => match first_byte(request.headers()) {
+                None | Some(0) => in_pieces(&body, broken(&body, after)),
+                Some(first) => {
+                    let other: Vec<u8> = body.iter().map(|byte| !byte).collect();
+                    let tag = if other_tag == OtherTag::Own { tag(&other) } else { tag(&body) };
+                    with(part(&other, first), header::ETAG, tag)
+                }
+            },
             (Some(Fault::Stall(after)), Some(body)) => in_pieces(&body, self.stalled(&body, after)),
             (Some(Fault::Trickle(rate)), Some(body)) => in_pieces(&body, trickling(&body, rate)),
             (None | Some(Fault::Hold | Fault::Delay(..) | Fault::NeedsLogin(_) | Fault::Times(..)), Some(body)) => {
@@ -324,15 +332,22 @@ fn requested_part(body: Vec<u8>, request: &HeaderMap) -> Response<AnyBody> {
     if request.get(header::IF_NONE_MATCH) == Some(&tag) {
         return respond(304, Vec::new());
     }
-    let first = request.get(header::RANGE).filter(|_| request.get(header::IF_RANGE) == Some(&tag));
-    let first = first.and_then(|range| range.to_str().ok()?.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
+    let first = first_byte(request).filter(|_| request.get(header::IF_RANGE) == Some(&tag));
     let response = match first.filter(|first| *first < body.len()) {
-        Some(first) => {
-            let range = format!("bytes {first}-{}/{}", body.len() - 1, body.len());
-            let range = HeaderValue::from_str(&range).unwrap_or(HeaderValue::from_static(""));
-            with(respond(206, body[first..].to_vec()), header::CONTENT_RANGE, range)
-        }
+        Some(first) => part(&body, first),
         None => respond(200, body),
     };
     with(response, header::ETAG, tag)
+}
+
+/// The first byte of the range that is requested.
+fn first_byte(request: &HeaderMap) -> Option<usize> {
+    request.get(header::RANGE)?.to_str().ok()?.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()
+}
+
+/// The body from its byte `first` on.
+fn part(body: &[u8], first: usize) -> Response<AnyBody> {
+    let range = format!("bytes {first}-{}/{}", body.len() - 1, body.len());
+    let range = HeaderValue::from_str(&range).unwrap_or(HeaderValue::from_static(""));
+    with(respond(206, body.get(first..).unwrap_or_default().to_vec()), header::CONTENT_RANGE, range)
 }

@@ -97,6 +97,8 @@ fn offline_and_cold() {
     assert_eq!(code, Some(2), "{output}");
     assert!(output.contains("go.sum:14: not checked: ") && output.contains("offline"), "{output}");
     assert!(output.lines().last().unwrap().starts_with("NOT FINISHED, 14 not checked"), "{output}");
+    let (code, by_variable) = audit(&home.set("SUMGATE_OFFLINE", "1"), &[]);
+    assert_eq!((code, by_variable), (Some(2), output));
     assert_eq!(origin.take_requests(), Vec::<String>::new());
 }
 

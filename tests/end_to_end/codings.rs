@@ -26,8 +26,10 @@ fn gzip(go: &Path) {
     let (origin, folder) = (origin(World::demo()), tempfile::tempdir().unwrap());
     origin.misbehave("*", Fault::Coding("gzip"));
     let mirror = Mirror::start(&origin, &folder.path().join("data"));
-    let home = Go::new(go, &mirror.url, &format!("{} {}", origin.key(), mirror.url));
-    home.must(&["mod", "download", "example.com/hello@latest", "example.com/dep/v2@v2.0.1"]);
+    for url in [origin.url(), mirror.url.clone()] {
+        let home = Go::new(go, &url, &format!("{} {url}", origin.key()));
+        home.must(&["mod", "download", "example.com/hello@latest", "example.com/dep/v2@v2.0.1"]);
+    }
     for path in PATHS {
         let answer = get(&mirror.url, path);
         origin.behave();

@@ -191,7 +191,7 @@ fn verify() {
     let output = run(&words);
     let said = String::from_utf8(output.stderr).unwrap();
     let is_told = said.contains("cannot be verified: no configured database signed it: add --sumdb");
-    assert_eq!((output.status.code(), is_told), (Some(1), true), "the key of another database: {said}");
+    assert_eq!((output.status.code(), is_told), (Some(2), true), "the key of another database: {said}");
     // A zip of the same name, with other files in it.
     let mut forged = World::new("db.example", [9; 32]);
     let module = forged.add_simple(HELLO, "", "package hello\n\n// Forged.\n");

@@ -122,7 +122,7 @@ fn kinds() {
         assert_eq!(get(&mirror.url, INFO).status, 200);
         assert_eq!(logins(&company), [(INFO.to_owned(), Some(expected))], "{fields}");
     }
-    // In the url itself, and without a proxy of the environment, because the host is this machine.
+    // In the URL itself, and without a proxy of the environment, because the host is this machine.
     let (url, sumdb) = (company.url().replace("//", "//me:open@"), database.gosumdb());
     let folder = tempfile::tempdir().unwrap();
     let mut program = sumgate();

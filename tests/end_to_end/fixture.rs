@@ -209,6 +209,7 @@ pub fn sumgate() -> Command {
         "HOST",
         "SHARED",
         "IDLE_FOR",
+        "DATABASE_TIMEOUT",
     ];
     for name in names {
         command.env_remove(format!("SUMGATE_{name}"));
@@ -269,6 +270,20 @@ impl Go {
     pub fn run(&self, arguments: &[&str]) -> (bool, String) {
         let (code, output) = self.run_program(&self.program, arguments);
         (code == Some(0), output)
+    }
+
+    /// Runs `go` for at most this time; `None` if it does not end by itself.
+    pub fn run_for(&self, limit: Duration, arguments: &[&str]) -> Option<bool> {
+        let mut command = self.command(&self.program);
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let (mut child, start) = (Running(command.spawn().unwrap()), Instant::now());
+        while start.elapsed() < limit {
+            if let Some(status) = child.0.try_wait().unwrap() {
+                return Some(status.success());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        None
     }
 
     /// Runs the program under test where `go` would run; returns its exit code and everything it printed.

@@ -167,7 +167,7 @@ fn a_kept_cache(go: &Path) {
 fn behind_another_mirror(go: &Path) {
     let (origin, data) = (origin(World::demo()), tempfile::tempdir().unwrap());
     let mirror = Mirror::start(&origin, &data.path().join("data"));
-    // With a url in GOSUMDB, and without: then the database is reached through GOPROXY.
+    // With a URL in GOSUMDB, and without: then the database is reached through GOPROXY.
     for gosumdb in [format!("{} {}", origin.key(), mirror.url), origin.key()] {
         let app = app(go, &mirror.url, &gosumdb);
         let (code, output) = app.sumgate(&["run", "--report", "report.json", "--", "go", "build", "."]);

@@ -20,6 +20,7 @@ pub fn trials() -> Vec<Trial> {
         go_trial("gate, attack: a submodule below the data folder", submodule_in_data),
         trial("gate, attack: remotes in .git/remotes and .git/branches", old_remotes),
         trial("gate, attack: HOME does not make the repository smaller", smaller_repository),
+        trial("gate, attack: HOME does not make programs of the working folder trusted", home_in_an_unpacked_tree),
         trial("gate, attack: a home folder in the repository", home_inside),
         trial("gate, attack: variables that name an output file", outputs),
         go_trial("gate, attack: git settings in a clone of an inherited module cache", inherited_clone),
@@ -182,6 +183,34 @@ fn smaller_repository() {
         let ended = command.args(["run", "--data"]).arg(&data).args(["--", "true"]).output().unwrap();
         let output = String::from_utf8(ended.stderr).unwrap();
         assert!(ended.status.code() == Some(120) && output.contains("tools: it lies in the repository"), "{output}");
+    }
+}
+
+/// The author of an unpacked archive also chooses what is in its folders.
+fn home_in_an_unpacked_tree() {
+    for name in ["gcc", "go"] {
+        let home = here();
+        let ran = home.root().join("ran");
+        script(&home.home().join("tools").join(name), &format!("echo >> {}; exit 1", ran.display()));
+        std::fs::create_dir(home.home().join(".home")).unwrap();
+        let path = format!("{}:{}", home.home().join("tools").display(), std::env::var("PATH").unwrap());
+        for variable in [home.root().join("home"), home.home(), home.home().join(".home")] {
+            let mut command = home.command(Path::new(env!("CARGO_BIN_EXE_sumgate")));
+            command.env("HOME", &variable).env("PATH", &path).args(["run", "--data"]).arg(home.root().join("data"));
+            let ended = command.args(["--", "true"]).output().unwrap();
+            let output = String::from_utf8(ended.stderr).unwrap();
+            let (code, why) = if name == "go" {
+                (121, "expected a `go` command outside the repository")
+            } else {
+                (120, "tools: it lies in the repository")
+            };
+            assert!(
+                ended.status.code() == Some(code) && output.contains(why),
+                "{name} {}: {output}",
+                variable.display()
+            );
+            assert!(!ran.exists(), "{name} of the folder was run");
+        }
     }
 }
 

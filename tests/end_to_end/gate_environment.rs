@@ -27,7 +27,6 @@ pub fn trials() -> Vec<Trial> {
         go_trial("gate, environment: honest hooks of the repository", honest_hooks),
         go_trial("gate, environment: honest output folders", honest_folders),
         go_trial("gate, environment: an honest work tree whose repository is elsewhere", honest_work_tree),
-        trial("gate, environment: honest work in the home folder", honest_home),
     ]
 }
 
@@ -379,19 +378,4 @@ fn honest_work_tree(go: &Path) {
     let app = app.set("GOFLAGS", "-mod=mod");
     let (code, output, findings) = gate(&app, &BUILD);
     assert_eq!((code, findings), (Some(0), Vec::new()), "{output}");
-}
-
-/// A user works in the home folder itself, which has programs on the PATH.
-fn honest_home() {
-    let home = here();
-    let bin = home.home().join("go/bin");
-    script(&bin.join("gopls"), "exit 0");
-    let work = home.home();
-    let home = home.set("HOME", work.to_str().unwrap()).set("GOPATH", work.join("go").to_str().unwrap());
-    let home = home.set("XDG_CONFIG_HOME", work.join(".config").to_str().unwrap()).set("PATH", &before_path(&bin));
-    tells(&home, 0, &[], "the home folder");
-    // If the same folder is a repository, a pull request may add all of this.
-    home.git(&["init", "-q"]);
-    let (code, output, findings) = judged(&home);
-    assert!(code == Some(120) && findings.contains(&"build-override".to_owned()), "{output}");
 }

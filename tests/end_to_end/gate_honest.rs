@@ -1,15 +1,17 @@
 //! Honest builds of every kind pass the gate without a finding, or with a correct note.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use libtest_mimic::Trial;
 use serde_json::Value;
 use testkit::{Origin, World};
 
-use crate::fixture::{Go, go_trial, origin};
+use crate::fixture::{Go, go_trial, mount_trial, on_mount, origin};
 
 pub fn trials() -> Vec<Trial> {
     vec![
+        mount_trial("gate, honest: programs in the home folder, where the user works", home_folder),
         go_trial("gate, honest: build, vet, test, run, generate, install", commands),
         go_trial("gate, honest: a workspace of modules", workspace),
         go_trial("gate, honest: cgo", cgo),
@@ -205,4 +207,29 @@ fn two_at_once(go: &Path) {
         assert!(outputs.iter().all(|output| output.status.success()), "{outputs:?}");
         assert_eq!(caches.len(), 2, "{outputs:?}");
     });
+}
+
+/// A user works in the home folder itself, which has programs on the PATH. The file of accounts decides which folder that is.
+fn home_folder() {
+    let home = Go::new(Path::new("/nonexistent"), "http://127.0.0.1:9", "sum.golang.org http://127.0.0.1:9");
+    let (work, bin) = (home.home(), home.home().join("go/bin"));
+    std::fs::create_dir_all(&bin).unwrap();
+    std::fs::write(bin.join("gopls"), "#!/bin/sh\n").unwrap();
+    std::fs::set_permissions(bin.join("gopls"), PermissionsExt::from_mode(0o755)).unwrap();
+    let accounts = home.root().join("accounts");
+    std::fs::write(&accounts, format!("root:x:0:0::{}:/bin/sh\n", work.display())).unwrap();
+    let run = || {
+        let bind = format!("mount --bind '{}'", accounts.display());
+        let mut run = on_mount(Path::new("/etc/passwd"), &bind, Path::new(env!("CARGO_BIN_EXE_sumgate")));
+        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+        run.current_dir(&work).env("PATH", path).env("GOPATH", work.join("go")).env("GOENV", "off");
+        let output = run.args(["run", "--data"]).arg(home.root().join("data")).args(["--", "true"]).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, output) = run();
+    assert!(code == Some(0) && !output.contains("build-override"), "{output}");
+    // If the same folder is a repository, a pull request may add all of this.
+    home.git(&["init", "-q"]);
+    let (code, output) = run();
+    assert!(code == Some(120) && output.contains("build-override"), "{output}");
 }

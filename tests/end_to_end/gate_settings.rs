@@ -69,6 +69,11 @@ fn wide() {
         let (ended, output, findings) = gate(&here().set(name, value), &["--", "true"]);
         assert_eq!((ended, findings), (Some(0), Vec::new()), "{name}={value}: {output}");
     }
+    // With white space in them, `go` matches these with nothing. The command gets them as they are.
+    let odd = here().set("GONOPROXY", " github.com, *.org").set("GONOSUMDB", "* ");
+    let (ended, output, findings) = gate(&odd, &["--", "sh", "-c", "echo \"<$GONOPROXY><$GONOSUMDB>\""]);
+    assert_eq!((ended, findings), (Some(0), Vec::new()), "{output}");
+    assert!(output.contains("< github.com, *.org><* >"), "{output}");
     let (ended, output, findings) = gate(&here(), &["--private", "github.com/*", "--", "true"]);
     assert!(ended == Some(120) && findings.contains(&"wide-private".to_owned()), "{output}");
 }

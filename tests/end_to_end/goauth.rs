@@ -18,6 +18,7 @@ const LIST: &str = "/example.com/hello/@v/list";
 pub fn trials() -> Vec<Trial> {
     vec![
         go_trial("goauth: one set-up serves go and the mirror", one_set_up),
+        go_trial("goauth: the login of .netrc for another port is neither for go nor for the mirror", of_netrc),
         trial("goauth: a refused token is renewed, at most once a minute, and not shown", renewed),
         trial("goauth: git gives the login of a url", git),
         go_trial("goauth: git hears whether its login was accepted or refused", told),
@@ -39,7 +40,7 @@ fn prints(url: &str, header: &str) -> String {
     format!("printf '%s\\n\\n%s\\n\\n' '{url}' '{header}'")
 }
 
-/// The url that a command of GOAUTH names: it begins with `https://`, also for a server on this machine.
+/// The URL that a command of GOAUTH names: it begins with `https://`, also for a server on this machine.
 fn named(origin: &Origin) -> String {
     origin.url().replace("http://", "https://")
 }
@@ -74,6 +75,38 @@ fn one_set_up(go: &Path) {
     client("https://proxy.test").set("GOAUTH", &program).must(&words);
     let mirror = mirror(&program);
     client(&mirror.url).must(&words);
+}
+
+/// A proxy over TLS that requires the login of `.netrc`.
+fn of_netrc(go: &Path) {
+    let (database, words) = (origin(World::demo()), ["mod", "download", "example.com/hello@v1.0.0"]);
+    for (line, serves) in [
+        ("machine proxy.test login me password open", true),
+        ("machine proxy.test/example.com login me password open", true),
+        ("machine proxy.test:8443 login me password open", false),
+        ("# machine proxy.test login me password open", false),
+        ("machine proxy.test/example.org login me password open\nmachine proxy.test login me password open", true),
+    ] {
+        let private = "[[private]]\npatterns = \"example.com/hello\"\nurl = \"https://proxy.test\"\ngoauth = true\n";
+        let setting = Setting::new(private);
+        let hosts = Hosts::start(&["proxy.test"], setting.folder.path());
+        for path in [LIST, INFO, ZIP, "/example.com/hello/@v/v1.0.0.mod"] {
+            hosts.at(&format!("proxy.test{path}"), Page::File(get(&database.url(), path).body));
+        }
+        // `me:open` in base 64 (RFC 4648).
+        hosts.require("Basic bWU6b3Blbg==");
+        let netrc = setting.write(".netrc", &format!("{line}\n"));
+        let netrc = netrc.to_str().unwrap();
+        let mut program = setting.program();
+        program.envs(hosts.environment()).env("NETRC", netrc);
+        let mirror = setting.mirror_by(program, &database);
+        for url in ["https://proxy.test", &mirror.url] {
+            let [(proxies, address), (roots, file)] = hosts.environment();
+            let home = Go::new(go, url, "off").set(proxies, &address).set(roots, &file);
+            let home = home.set("NO_PROXY", "127.0.0.1").set("NETRC", netrc);
+            assert_eq!(home.run(&words).0, serves, "{line}: {url}");
+        }
+    }
 }
 
 fn renewed() {
@@ -241,7 +274,7 @@ fn failing() {
     let header = format!("Authorization: Bearer {TOKEN}");
     for (text, why) in [
         (format!("echo {TOKEN} >&2; exit 3"), "it ended with exit status: 3"),
-        (format!("echo '{TOKEN}'"), "line 1 of its output: expected a url"),
+        (format!("echo '{TOKEN}'"), "line 1 of its output: expected a URL"),
         (prints(&named(&company), TOKEN), "line 3 of its output: expected a header"),
         (format!("{}; head -c 70000 /dev/zero", prints(&named(&company), &header)), "found more"),
         (format!("{}; sleep 60", prints(&named(&company), &header)), "it did not end within 10 seconds"),

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
-use testkit::{Fault, World};
+use testkit::{Fault, Origin, World};
 
-use crate::fixture::{Mirror, get, go_trial, origin, sumgate, trial};
+use crate::fixture::{Go, Mirror, get, go_trial, origin, sumgate, trial};
 use crate::private::Repositories;
 
 /// More than the mirror downloads from one upstream at the same time.
@@ -21,6 +21,7 @@ pub fn trials() -> Vec<Trial> {
         trial("hanging: downloads that drip do not delay lists of the same upstream", lists_of_the_same),
         go_trial("hanging: a git server that is silent delays no other source", silent_git),
         trial("hanging: a download that its client left is resumed by the next request", left_and_resumed),
+        go_trial("hanging: behind nine upstreams that hang, the tenth serves every request of go", nine),
     ]
 }
 
@@ -153,4 +154,39 @@ fn left_and_resumed() {
     let answer = get(&mirror.url, ZIP);
     assert_eq!((answer.status, answer.body), (200, get(&origin.url(), ZIP).body));
     assert_eq!(origin.asked(&format!("{ZIP} bytes=100-")), 1, "{:?}", origin.take_requests());
+}
+
+/// Each takes the request; every other one begins an answer, too.
+fn nine(go: &Path) {
+    let honest = origin(World::demo());
+    let hanging: Vec<Origin> = (0..9).map(|_| origin(World::demo())).collect();
+    for (nth, one) in hanging.iter().enumerate() {
+        one.misbehave("*", if nth % 2 == 0 { Fault::Hold } else { Fault::Stall(5) });
+    }
+    let urls: Vec<String> = hanging.iter().chain([&honest]).map(Origin::url).collect();
+    let (proxies, folder) = (urls.join("|"), tempfile::tempdir().unwrap());
+    let commands = [
+        &["list", "-m", "-versions", "example.com/hello"][..],
+        &[
+            "mod",
+            "download",
+            "example.com/hello@latest",
+            "example.com/dep/v2@v2.0.1",
+            "example.com/Upper/CaseMod@v1.2.3",
+        ],
+    ];
+    for words in commands {
+        let alone = Go::new(go, &proxies, &honest.gosumdb()).run_for(Duration::from_secs(5), words);
+        assert_eq!(alone, None, "go alone waits for the first of them without end: {words:?}");
+    }
+    // The database is reached through the upstreams, too.
+    let words = ["--upstream", &proxies, "--sumdb", &honest.gosumdb()];
+    let mirror = Mirror::start_with(&folder.path().join("data"), &words);
+    let home = Go::new(go, &mirror.url, &format!("{} {}", honest.key(), mirror.url));
+    for words in commands {
+        let start = Instant::now();
+        home.must(words);
+        // A source that hangs costs at most two seconds, and a build asks for several files one after the other.
+        assert!(start.elapsed() < Duration::from_secs(40), "{words:?}: {:?}", start.elapsed());
+    }
 }

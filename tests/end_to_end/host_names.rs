@@ -57,7 +57,7 @@ fn own_names() {
             assert!(answer.starts_with("HTTP/1.1 421 ") && is_told, "{host}: {answer}");
         }
     }
-    // A url with another host, no host, two hosts.
+    // A URL with another host, no host, two hosts.
     let absolute = format!("http://evil.example{PATH}");
     for (target, hosts) in [(absolute.as_str(), &["localhost"][..]), (PATH, &["localhost", "evil.example"])] {
         assert!(ask(&named, target, hosts).starts_with("HTTP/1.1 421 "), "{target} {hosts:?}");

@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use crate::fixture::runtime;
+use crate::fixture::{get, runtime};
 
 /// The answer of a host to a path.
 #[derive(Clone)]
@@ -41,6 +41,8 @@ pub struct Hosts {
 struct State {
     pages: HashMap<String, Page>,
     otherwise: Option<Page>,
+    /// The server that answers for all other paths.
+    behind: Option<String>,
     /// The value of `Authorization` without which everything is 401.
     login: Option<String>,
     asked: Vec<String>,
@@ -75,6 +77,11 @@ impl Hosts {
     /// Sets the answer for all other paths; the default is 404.
     pub fn otherwise(&self, page: Page) {
         self.state.lock().unwrap().otherwise = Some(page);
+    }
+
+    /// Answers all other paths like this server, if the login is right.
+    pub fn pass_to(&self, url: &str) {
+        self.state.lock().unwrap().behind = Some(url.to_owned());
     }
 
     /// Requires this value of `Authorization`.
@@ -126,17 +133,21 @@ async fn answer(stream: TcpStream, acceptor: &TlsAcceptor, state: &Mutex<State>)
     let (request, login) = head(&mut tls).await?;
     let path = request.split([' ', '?']).nth(1).unwrap_or_default();
     let asked = format!("{host}{path}");
-    let page = {
+    let (page, behind) = {
         let mut state = state.lock().unwrap();
         state.asked.push(asked.clone());
         let may_see = state.login.is_none() || state.login == login;
-        state
-            .pages
-            .get(&asked)
-            .or(state.otherwise.as_ref())
-            .cloned()
-            .filter(|_| may_see)
-            .unwrap_or(Page::Status(if may_see { 404 } else { 401 }))
+        let page = state.pages.get(&asked).or(state.otherwise.as_ref()).cloned().filter(|_| may_see);
+        let behind = state.behind.clone().filter(|_| may_see && page.is_none());
+        (page.unwrap_or(Page::Status(if may_see { 404 } else { 401 })), behind)
+    };
+    let page = match behind {
+        Some(url) => {
+            let path = path.to_owned();
+            let answer = tokio::task::spawn_blocking(move || get(&url, &path)).await?;
+            if answer.status == 200 { Page::File(answer.body) } else { Page::Status(answer.status) }
+        }
+        None => page,
     };
     let (status, body) = match page {
         Page::Import(prefix, repository) => {

@@ -15,6 +15,7 @@ mod absence_private;
 mod absence_property;
 mod absence_upstream;
 mod ages;
+mod agreement;
 mod airgap;
 mod attacks;
 mod audit;
@@ -54,6 +55,7 @@ mod gate_results;
 mod gate_settings;
 mod gate_ways;
 mod go_command;
+mod go_logins;
 mod goauth;
 mod hanging;
 mod host_names;
@@ -68,12 +70,14 @@ mod offline;
 mod policy;
 mod policy_base;
 mod private;
+mod private_names;
 mod proxies;
 mod queries;
 mod readme;
 mod real_sumdb;
 mod redirects;
 mod response_cache;
+mod resumed;
 mod serving;
 mod settings_file;
 mod shared_folder;
@@ -87,7 +91,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 70] = [
+const TRIALS: [fn() -> Vec<Trial>; 74] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -96,6 +100,7 @@ const TRIALS: [fn() -> Vec<Trial>; 70] = [
     absence_property::trials,
     absence_upstream::trials,
     ages::trials,
+    agreement::trials,
     airgap::trials,
     attacks::trials,
     audit::trials,
@@ -133,6 +138,7 @@ const TRIALS: [fn() -> Vec<Trial>; 70] = [
     gate_settings::trials,
     gate_ways::trials,
     go_command::trials,
+    go_logins::trials,
     goauth::trials,
     hanging::trials,
     host_names::trials,
@@ -146,12 +152,14 @@ const TRIALS: [fn() -> Vec<Trial>; 70] = [
     policy::trials,
     policy_base::trials,
     private::trials,
+    private_names::trials,
     proxies::trials,
     queries::trials,
     readme::trials,
     real_sumdb::trials,
     redirects::trials,
     response_cache::trials,
+    resumed::trials,
     serving::trials,
     settings_file::trials,
     shared_folder::trials,

@@ -1,7 +1,7 @@
-//! Twenty upstreams that misbehave, each in its own way, in front of an honest one: no request of a client fails.
+//! Upstreams that misbehave, each in its own way: no request fails that another upstream, or another path, can serve.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
 use testkit::{Fault, Origin, World};
@@ -9,7 +9,10 @@ use testkit::{Fault, Origin, World};
 use crate::fixture::{Go, Mirror, get, go_trial, origin};
 
 pub fn trials() -> Vec<Trial> {
-    vec![go_trial("misbehaving: twenty upstreams do not fail one honest request", twenty)]
+    vec![
+        go_trial("misbehaving: twenty upstreams do not fail one honest request", twenty),
+        go_trial("misbehaving: an upstream that fails for a dozen modules serves the others, as for go", a_dozen),
+    ]
 }
 
 const MODULES: [&str; 6] = [
@@ -76,5 +79,24 @@ fn twenty(go: &Path) {
             assert_eq!(got.status, 200, "{file}: {}", got.text());
             assert!(extension == "info" || got.body == expected.body, "{file}");
         }
+    }
+}
+
+fn a_dozen(go: &Path) {
+    let (origin, folder) = (origin(World::demo()), tempfile::tempdir().unwrap());
+    origin.misbehave("/broken.example/*", Fault::Status(500, "cannot clone\n"));
+    let broken: Vec<String> = (0..12).map(|nth| format!("broken.example/m{nth}@v1.0.0")).collect();
+    let broken: Vec<&str> = broken.iter().map(String::as_str).collect();
+    let mirror = Mirror::start(&origin, &folder.path().join("data"));
+    for url in [origin.url(), mirror.url.clone()] {
+        let home = Go::new(go, &url, &format!("{} {url}", origin.key()));
+        let told = home.must_fail(&[&["mod", "download"], &broken[..]].concat(), "cannot clone");
+        for module in &broken {
+            let line = told.lines().find(|line| line.contains(module)).unwrap_or_else(|| panic!("{module}: {told}"));
+            assert!(!broken.iter().any(|other| other != module && line.contains(&format!("{other}:"))), "{line}");
+        }
+        let start = Instant::now();
+        home.must(&[&["mod", "download"], &MODULES[..]].concat());
+        assert!(start.elapsed() < Duration::from_secs(5), "{url}: {:?}", start.elapsed());
     }
 }

@@ -233,8 +233,21 @@ fn check_and_explain() {
     assert!(text.contains(&format!("{file}:2:11: ")), "{text}");
     assert_eq!(said(&["policy", "check", "/no/such/file"]).0, Some(2));
 
+    let doubtful = "[policy]\nmin-age = \"200w\"\n\n[[deny]]\nmodule = \"example.com/evil/*\"\nreason = \"x\"\n\n\
+                    [[exception]]\nmodule = \"a.com\"\nfrom = [\"min-age\"]\nreason = \"x\"\nexpires = 2026-01-31\n";
+    std::fs::write(file, doubtful).unwrap();
+    let (code, text) = said(&["policy", "check", file]);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!((code, lines.len()), (Some(0), 4), "{text}");
+    for (nth, start) in
+        ["2: warning: no record", "4: warning: example.com/evil/*", "8: warning: the exception"].iter().enumerate()
+    {
+        assert!(lines[nth].starts_with(&format!("{file}:{start}")), "{text}");
+    }
+    assert_eq!(lines[3], format!("{file} is valid"));
+
     std::fs::write(file, "[policy]\nmin-age = \"7d\"\npseudo-versions = \"deny\"\n").unwrap();
-    assert_eq!(said(&["policy", "check", file]).0, Some(0));
+    assert_eq!(said(&["policy", "check", file]), (Some(0), format!("{file} is valid\n")));
     let explain = |words: &[&str]| said(&[&["policy", "explain", "--policy", file], words].concat());
     let (code, text) = explain(&["a.com/b@v1.0.0"]);
     assert_eq!(code, Some(0));

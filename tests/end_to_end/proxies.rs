@@ -21,8 +21,9 @@ pub fn trials() -> Vec<Trial> {
         trial("proxies: servers on this machine are asked without a proxy", servers_here),
         go_trial("proxies: an upstream and a database elsewhere are asked through HTTP_PROXY, as by go", elsewhere),
         trial("proxies: NO_PROXY and ALL_PROXY are read as by go", exceptions),
-        trial("proxies: a socks5 proxy looks the name up", socks),
+        go_trial("proxies: a socks5 proxy looks the name up, as for go", socks),
         trial("proxies: an unusable proxy is an error at the start", unusable),
+        trial("proxies: if the proxy cannot be reached, the message names it, without its login", unreachable),
     ]
 }
 
@@ -132,10 +133,13 @@ fn socks_server(to: SocketAddr) -> (SocketAddr, std::sync::mpsc::Receiver<String
     (address, asked)
 }
 
-fn socks() {
+fn socks(go: &Path) {
     let (modules, folder) = (origin(World::demo()), tempfile::tempdir().unwrap());
     let (address, names) = socks_server(modules.url()["http://".len()..].parse().unwrap());
     let proxy = format!("socks5://{address}");
+    let home = Go::new(go, ELSEWHERE, &format!("{} {ELSEWHERE}", modules.key())).set("HTTP_PROXY", &proxy);
+    home.must(&["mod", "download", "example.com/hello@v1.0.0"]);
+    assert!(names.try_iter().all(|name| name == "modules.invalid"));
     let mirror = mirror(folder.path(), ELSEWHERE, &modules, &[("HTTP_PROXY", &proxy)]);
     assert_eq!(get(&mirror.url, ZIP).status, 200);
     assert_eq!(names.recv().unwrap(), "modules.invalid");
@@ -152,5 +156,36 @@ fn unusable() {
     let message = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{message}");
     assert!(message.contains("HTTPS_PROXY has an invalid proxy address: expected http://"), "{message}");
+    assert!(message.starts_with("sumgate: cannot set up the HTTP client: HTTPS_PROXY"), "{message}");
     assert!(!message.contains("word"), "{message}");
+}
+
+fn unreachable() {
+    let (origin, folder) = (origin(World::demo()), tempfile::tempdir().unwrap());
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gosumdb = format!("{} {ELSEWHERE}", origin.key());
+    for (scheme, shown) in [("http", "http"), ("socks5", "socks5h")] {
+        let mut program = sumgate();
+        program
+            .env("HTTP_PROXY", format!("{scheme}://me:word@{closed}"))
+            .args(["sumdb", "lookup", "--sumdb", &gosumdb]);
+        let output = program.arg("--data").arg(folder.path()).arg("example.com/hello@v1.0.0").output().unwrap();
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        let named = format!("{ELSEWHERE}: through the proxy {shown}://{closed}: ");
+        assert!(message.contains(&named) && !message.contains("word"), "{message}");
+    }
+    // An audit has one line for all that it did not check.
+    let go_sum = folder.path().join("go.sum");
+    let lines = ["a", "b", "c"]
+        .map(|name| format!("example.com/{name} v1.0.0 h1:LzX7hefJvL54yjefDEDHNONDjII0t9xZLPXsUe+TKr0=\n"));
+    std::fs::write(&go_sum, lines.concat()).unwrap();
+    let mut audit = sumgate();
+    audit.env("HTTP_PROXY", format!("http://{closed}")).args(["audit", "--no-policy", "--sumdb", &gosumdb, "--data"]);
+    let output = audit.arg(folder.path()).arg(&go_sum).output().unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        shown.contains(&format!("cannot be reached (through the proxy http://{closed}: connection refused)")),
+        "{shown}"
+    );
 }

@@ -15,7 +15,7 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-/// A query, and its form in a url.
+/// A query, and its form in a URL.
 const QUERIES: [(&str, &str); 10] = [
     ("fix#12", "fix%2312"),
     ("a,b", "a%2Cb"),

@@ -11,11 +11,12 @@ use rustix::process::{Pid, Signal, kill_process};
 use testkit::World;
 
 use crate::fixture::{Go, Mirror, Running, get, go_trial, origin, request, sumgate, trial, wait};
+use crate::hosts::{Hosts, Page};
 
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("serve: an idle connection is closed after --idle-for, and not while a head or an answer comes", idle),
-        trial("serve: an upstream without a scheme is https, as for go", without_scheme),
+        go_trial("serve: an upstream without a scheme is https, as for go", without_scheme),
         trial("serve: a // of a proxy in front counts as one /", double_slash),
         trial("serve: listens on all interfaces without a host, and on localhost", addresses),
         trial("serve: an empty variable counts as unset", empty_variables),
@@ -25,12 +26,28 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-fn without_scheme() {
+fn without_scheme(go: &Path) {
     let (origin, folder) = (origin(World::demo()), tempfile::tempdir().unwrap());
     let more = ["--upstream", "go.example.com:8443/x|localhost:1,direct", "--sumdb", &origin.gosumdb()];
     let mirror = Mirror::start_with(&folder.path().join("data"), &more);
     let expected = "upstream  https://go.example.com:8443/x|https://localhost:1\n";
     assert!(mirror.greeting.contains(expected), "{}", mirror.greeting);
+    drop(mirror);
+
+    let hosts = Hosts::start(&["proxy.test"], folder.path());
+    for file in ["list", "v1.0.0.info", "v1.0.0.mod", "v1.0.0.zip"] {
+        let path = format!("/example.com/hello/@v/{file}");
+        hosts.at(&format!("proxy.test/go{path}"), Page::File(get(&origin.url(), &path).body));
+    }
+    let ([(proxies, address), (roots, file)], mut program) = (hosts.environment(), sumgate());
+    program.envs(hosts.environment());
+    let more = ["--upstream", "proxy.test/go", "--sumdb", &origin.gosumdb()];
+    let mirror = Mirror::start_by(program, &folder.path().join("other"), &more);
+    for goproxy in ["proxy.test/go", &mirror.url] {
+        let home = Go::new(go, goproxy, &origin.gosumdb()).set(proxies, &address).set(roots, &file);
+        home.must(&["mod", "download", "example.com/hello@v1.0.0"]);
+        assert!(!hosts.take_asked().is_empty(), "{goproxy}");
+    }
 }
 
 fn double_slash() {

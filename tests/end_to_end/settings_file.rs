@@ -8,7 +8,7 @@ use libtest_mimic::Trial;
 use testkit::World;
 
 use crate::airgap::fetch;
-use crate::fixture::{Go, fifo, go_trial, origin, root_trial, sumgate, trial};
+use crate::fixture::{Go, Running, fifo, go_trial, origin, root_trial, sumgate, trial, wait};
 use crate::gate_ways::gate;
 use crate::private::Repositories;
 
@@ -24,7 +24,7 @@ pub fn trials() -> Vec<Trial> {
         trial("serve --check: writes nothing into an empty, a new and a used folder", writes_nothing),
         root_trial("serve --check: only the folders of sumgate must be writable", foreign_folders),
         trial("messages: what to write instead", messages),
-        trial("hash and verify do not wait for a FIFO, and refuse devices", not_regular),
+        trial("hash, verify and --anchor do not wait for a FIFO, and refuse devices", not_regular),
     ]
 }
 
@@ -270,6 +270,21 @@ fn not_regular() {
         fifo(Path::new(&path(name)));
     }
     symlink("/dev/zero", path("zero.mod")).unwrap();
+    std::fs::write(path("large"), "x".repeat(2_000_000)).unwrap();
+    for (name, why) in [
+        (path("fifo"), "expected a regular file, found a FIFO, a device or a folder"),
+        ("/dev/zero".to_owned(), "expected a regular file, found a FIFO, a device or a folder"),
+        (path("large"), "expected at most 1000000 bytes, found more"),
+        (path("missing"), "No such file"),
+    ] {
+        let mut program = sumgate();
+        program.args(["serve", "--check", "--data", &path("data"), "--anchor", &name]);
+        let told = std::fs::File::create(path("told")).unwrap();
+        let status = wait(&mut Running(program.stderr(told).spawn().unwrap()).0);
+        let told = std::fs::read_to_string(path("told")).unwrap();
+        assert_eq!(status.code(), Some(2), "{told}");
+        assert!(told.contains("cannot read the anchor") && told.contains(why) && told.contains(&name), "{told}");
+    }
     for name in [path("fifo"), path("fifo.mod"), path("zero.mod"), "/dev/zero".to_owned(), "/dev/null".to_owned()] {
         for command in ["hash", "verify"] {
             let (code, said) = ask(&[command, &name]);

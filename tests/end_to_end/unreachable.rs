@@ -17,10 +17,15 @@ const MOD: &str = "/example.com/hello/@v/v1.0.0.mod";
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("unreachable: an audit ends soon and names the cause once", audit),
+        trial("unreachable: sumdb lookup and why say whom they wait for, and doctor ends soon", single),
         trial("unreachable: an audit ends after one connect time-out if nobody answers the handshake", silent_audit),
-        trial("unreachable: fetch ends soon, and calls nothing missing or refused", fetch),
+        go_trial("unreachable: fetch ends soon, and calls nothing missing or refused", fetch),
         go_trial("unreachable: run ends soon", run),
         trial("database time-out: one lookup ends in time", exchange),
+        go_trial(
+            "database time-out: go waits without end for a silent database, and not through the mirror",
+            beside_go,
+        ),
         trial("database time-out: a silent proxy costs its time once", silent_proxies),
         trial("database time-out: a tile that does not come is requested on another connection", stuck_tile),
     ]
@@ -126,9 +131,31 @@ fn silent_audit() {
     assert!(shown.starts_with(&format!("300 lines not checked: {name} cannot be reached (no answer to ")), "{shown}");
 }
 
-fn fetch() {
+fn single() {
+    let (origin, folder, silent) = (origin(World::demo()), tempfile::tempdir().unwrap(), Silent::new());
+    let (database, data) = (at(&origin, &silent.url), folder.path().join("data"));
+    let waiting = format!("sumgate: waiting for the checksum database {} (", origin.world().name());
+    for command in [&["sumdb", "lookup"][..], &["why"]] {
+        let words = ["--sumdb", &database, "--data", data.to_str().unwrap(), "example.com/hello@v1.0.0"];
+        let (code, shown, said, took) = timed(&[command, &words].concat());
+        assert!(code == Some(2) && took < Duration::from_secs(5), "{took:?} {said}{shown}");
+        assert!(said.starts_with(&waiting), "{command:?}: {said}");
+    }
+    origin.misbehave("*", Fault::Hold);
+    let mut doctor = sumgate();
+    doctor.arg("doctor").current_dir(folder.path()).env("GOPROXY", origin.url()).env("GOSUMDB", origin.key());
+    let start = Instant::now();
+    let output = doctor.env("GOENV", "off").output().unwrap();
+    assert!(start.elapsed() < Duration::from_secs(12), "{:?}", start.elapsed());
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.code() == Some(1) && shown.contains("no answer in time"), "{shown}");
+}
+
+fn fetch(go: &Path) {
     let origin = origin(World::demo());
     let folder = tempfile::tempdir().unwrap();
+    let alone = Go::new(go, &origin.url(), &at(&origin, &closed()));
+    alone.must_fail(&["mod", "download", "example.com/hello@v1.0.0"], "connection refused");
     let (go_sum, data) = (go_sum(folder.path()), folder.path().join("data"));
     let (database, upstream) = (at(&origin, &closed()), closed());
     let words = ["--sumdb", &database, "--upstream", &upstream, "--data", data.to_str().unwrap(), "-m", &go_sum];
@@ -152,6 +179,8 @@ fn run(go: &Path) {
             format!("require {module} v1.0.0\n")
         });
         home.write("go.mod", &format!("module example.org/app\n\ngo 1.21\n\n{}", requires.collect::<String>()));
+        let alone = home.run_for(Duration::from_secs(10), &["mod", "download"]);
+        assert_eq!(alone, (url != silent.url).then_some(false), "go alone fails at once, or waits: {url}");
         let (start, data) = (Instant::now(), home.root().join("data"));
         let database = at(&origin, &url);
         let (upstream, data) = (origin.url(), data.to_str().unwrap().to_owned());
@@ -187,6 +216,25 @@ fn exchange() {
     }
 }
 
+fn beside_go(go: &Path) {
+    let (modules, database, nobody) = (origin(World::demo()), origin(World::demo()), Silent::new());
+    database.misbehave("*", Fault::Hold);
+    let words = ["mod", "download", "example.com/hello@v1.0.0"];
+    for (url, why) in [(database.url(), "no answer within 6 s"), (nobody.url.clone(), "no answer to the handshake")] {
+        let alone = Go::new(go, &modules.url(), &at(&modules, &url)).run_for(Duration::from_secs(10), &words);
+        assert_eq!(alone, None, "go alone waits for longer: {url}");
+        let (folder, upstream, sumdb) = (tempfile::tempdir().unwrap(), modules.url(), at(&modules, &url));
+        modules.misbehave(&format!("/sumdb/{}/supported", modules.world().name()), Fault::Status(404, "not here"));
+        let more = ["--upstream", &upstream, "--sumdb", &sumdb, "--database-timeout", "6s"];
+        let mirror = Mirror::start_with(&folder.path().join("data"), &more);
+        let start = Instant::now();
+        let home = Go::new(go, &mirror.url, &format!("{} {}", modules.key(), mirror.url));
+        let told = home.must_fail(&words, why);
+        assert!(told.contains(modules.world().name()), "{told}");
+        assert!((3..9).contains(&start.elapsed().as_secs()), "{url}: {:?}", start.elapsed());
+    }
+}
+
 fn silent_proxies() {
     let origin = origin(World::demo());
     let folder = tempfile::tempdir().unwrap();
@@ -197,7 +245,7 @@ fn silent_proxies() {
     std::fs::write(&go_sum, crate::audit::honest(&origin).join("\n") + "\n").unwrap();
     let mut audit = sumgate();
     audit.args(["audit", "--no-policy", "--data"]).arg(folder.path().join("data")).arg(&go_sum);
-    // Without a url the proxies are asked first.
+    // Without a URL the proxies are asked first.
     audit.env("GOPROXY", goproxy).env("GOSUMDB", origin.key()).env("GOFLAGS", "").env("GONOSUMDB", "");
     let start = Instant::now();
     let output = audit.output().unwrap();

@@ -168,3 +168,17 @@ pub fn format_record(id: RecordId, text: &str) -> Result<String, RecordError> {
     check_text(text)?;
     Ok(format!("{id}\n{text}\n"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replies_and_records_have_a_limit() {
+        let reply = |length: usize| alloc::format!("7\n{}\n\n", "a".repeat(length)).into_bytes();
+        let too_long = |length| matches!(LookupReply::parse(&reply(length)), Err(RecordError::TooLong(_)));
+        // The newline is a part of the text.
+        assert!(!too_long(MAX_RECORD_LEN - 1) && too_long(MAX_RECORD_LEN));
+        assert!(matches!(LookupReply::parse(&alloc::vec![b'7'; MAX_LOOKUP_LEN + 1]), Err(RecordError::TooLong(_))));
+    }
+}

@@ -48,9 +48,9 @@ pub enum ZipError {
     /// A name is invalid.
     #[error(transparent)]
     Name(#[from] NameError),
-    /// The zip has no entries.
-    #[error("it has no files")]
-    Empty,
+    /// The zip has no entries, so nothing in it names its module. That is no flaw where the module is known.
+    #[error("it has no files, whose names would begin with MODULE@VERSION")]
+    NamesNoModule,
     /// The zip exceeds a limit that `go` does not have. Its hash may be right.
     #[error(
         "{what}: expected at most {limit}, found {found}. sumgate does not read such a zip, although `go` may \

@@ -1,6 +1,7 @@
 //! Checks of file names in a module zip (`module.CheckFilePath` and `zip.CheckZip` of `golang.org/x/mod`).
 
 use crate::module::DEVICES;
+use crate::unicode::{fold, is_letter};
 
 /// Why a name is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -101,24 +102,10 @@ fn check_neighbours(
     if is_same || (is_above && !a.is_dir) { Err(NameError::Twice(b.name.to_owned())) } else { Ok(()) }
 }
 
-/// Maps characters that differ in case only to the same character.
-fn fold(c: char) -> char {
-    if c.is_ascii() {
-        return c.to_ascii_lowercase();
-    }
-    // Mappings to several characters are ignored.
-    let mut upper = c.to_uppercase();
-    let upper = if upper.len() == 1 { upper.next().unwrap_or(c) } else { c };
-    let mut lower = upper.to_lowercase();
-    if lower.len() == 1 { lower.next().unwrap_or(c) } else { c }
-}
-
 fn flaw(name: &str) -> Option<&'static str> {
     name.split('/').find_map(|element| {
         let stem = element.split('.').next().unwrap_or_default();
-        let allowed = |c: char| {
-            if c.is_ascii() { c.is_ascii_alphanumeric() || PUNCTUATION.contains(c) } else { c.is_alphabetic() }
-        };
+        let allowed = |c: char| is_letter(c) || c.is_ascii_digit() || PUNCTUATION.contains(c);
         if element.is_empty() {
             Some("it has an empty element")
         } else if element.bytes().all(|b| b == b'.') {
@@ -179,6 +166,30 @@ mod tests {
         assert!(matches!(bad(&["m@v1/ſ", "m@v1/S"]), Some(NameError::CaseCollision(..))));
         assert!(matches!(bad(&["m@v1/Go.mod"]), Some(NameError::StrayGoMod(_))));
         assert!(matches!(bad(&["m@v1/sub/go.mod"]), Some(NameError::StrayGoMod(_))));
+    }
+
+    /// The generator is `testdata/main.go`.
+    #[test]
+    fn names_are_valid_if_go_takes_them() {
+        let (mut valid, mut refused) = (0, 0);
+        for line in include_str!("../../testdata/names.txt").lines() {
+            let fields: Vec<&str> = line.split('\t').collect();
+            let [names, expected, _h1] = fields[..] else { panic!("{line}") };
+            let mut folders: Vec<&str> = names.split('|').filter(|name| name.ends_with('/')).collect();
+            folders.sort_unstable();
+            let stored: Vec<String> = names.split('|').map(|name| format!("m@v1/{name}")).collect();
+            let found = check_all(&stored.iter().map(String::as_str).collect::<Vec<_>>());
+            // Refused on purpose: the zip itself as a folder, and a folder twice.
+            if expected == "true"
+                && (names.split('|').any(str::is_empty) || folders.windows(2).any(|two| two[0] == two[1]))
+            {
+                assert!(found.is_err(), "{line}");
+                continue;
+            }
+            assert_eq!(found.is_ok().to_string(), expected, "{line}: {found:?}");
+            if found.is_ok() { valid += 1 } else { refused += 1 }
+        }
+        assert!(valid > 100 && refused > 100, "{valid} {refused}");
     }
 
     /// The same check with a table of all names and folders.

@@ -57,7 +57,7 @@ pub fn names_in_zip(file: &File, limits: &ZipLimits) -> Result<Vec<String>, ZipE
 /// The module version in the first file name of a zip.
 pub fn module_in_zip(file: &File, limits: &ZipLimits) -> Result<ModuleVersion, ZipError> {
     let directory = directory(file, limits)?;
-    let first = directory.names().next().unwrap_or_default();
+    let first = directory.names().next().ok_or(ZipError::NamesNoModule)?;
     // `path@version/file`: only the path may contain slashes.
     let name = first.split_once('@').and_then(|(path, rest)| Some(format!("{path}@{}", rest.split_once('/')?.0)));
     let module = name.and_then(|name| ModuleVersion::parse(&name).ok());
@@ -80,9 +80,6 @@ fn hash_entries(
     limits: &ZipLimits,
     known: impl Fn(&ZipEntry) -> Option<[u8; 32]>,
 ) -> Result<ZipReport, ZipError> {
-    if directory.entries.is_empty() {
-        return Err(ZipError::Empty);
-    }
     let unpacked = check(directory, prefix, limits)?;
     let mut hashes = vec![[0; 32]; directory.entries.len()];
     let mut unread = Vec::new();
@@ -109,6 +106,9 @@ fn check(directory: &Directory, prefix: &str, limits: &ZipLimits) -> Result<u64,
         let name = names::check(stored, prefix)?;
         if matches!(name, "go.mod" | "LICENSE") && entry.unpacked > limits.single {
             return Err(ZipError::TooLarge(stored.to_owned(), limits.single));
+        }
+        if stored.ends_with('/') && entry.unpacked > 0 {
+            return Err(ZipError::BadData(stored.to_owned(), "it is a folder, and has content"));
         }
         unpacked += entry.unpacked;
     }

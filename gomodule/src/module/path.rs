@@ -37,6 +37,11 @@ impl ModulePath {
         self.0 == "golang.org/toolchain"
     }
 
+    /// The first element.
+    pub fn host(&self) -> &str {
+        self.0.split('/').next().unwrap_or_default()
+    }
+
     /// The module paths above this one, the longest first, each with the remainder of this path.
     pub fn prefixes(&self) -> impl Iterator<Item = (Self, String)> {
         let cuts = self.0.rmatch_indices('/').map(|(at, _)| (&self.0[..at], &self.0[at + 1..]));
@@ -67,13 +72,9 @@ impl ModulePath {
         let major = version.major();
         match self.major_suffix() {
             None => major == "0" || major == "1" || version.is_incompatible(),
-            // Commits from before modules: pseudo-versions of v0.0.0 are valid for any major version.
-            Some(".v0" | ".v1" | ".v2" | ".v3" | ".v4")
-                if version.is_pseudo() && version.as_ref().starts_with("v0.0.0-") =>
-            {
-                true
-            }
-            Some(suffix) => major == suffix[2..].trim_end_matches("-unstable") && !version.is_incompatible(),
+            // An old `go` wrote such versions, and old go.mod files require them.
+            Some(".v1" | ".v1-unstable") if version.as_ref().starts_with("v0.0.0-") => true,
+            Some(suffix) => major == without_unstable(&suffix[2..]) && !version.is_incompatible(),
         }
     }
 
@@ -89,6 +90,11 @@ impl ModulePath {
         let at = self.0.rfind('/')?;
         self.0[at + 1..].strip_prefix('v').filter(|digits| is_number(digits)).map(|_| &self.0[at..])
     }
+}
+
+/// The number of a major version below gopkg.in, which may end with `-unstable`.
+fn without_unstable(major: &str) -> &str {
+    major.strip_suffix("-unstable").unwrap_or(major)
 }
 
 fn flaw(path: &str) -> Option<&'static str> {
@@ -108,7 +114,7 @@ fn flaw(path: &str) -> Option<&'static str> {
         return Some(why);
     }
     if path.starts_with("gopkg.in/") {
-        let major = path.rsplit_once(".v").map(|(_, major)| major.trim_end_matches("-unstable"));
+        let major = path.rsplit_once(".v").map(|(_, major)| without_unstable(major));
         return (!major.is_some_and(is_number)).then_some("below gopkg.in it must end with .vN");
     }
     let last = path.rsplit('/').next().unwrap_or_default();
@@ -203,6 +209,7 @@ mod tests {
             "example.com/a/v2.0",
             "gopkg.in/yaml",
             "gopkg.in/yaml.v02",
+            "gopkg.in/yaml.v2-unstable-unstable",
             "example.com/a\\b",
         ] {
             assert!(ModulePath::parse(path).is_err(), "{path:?}");

@@ -1,11 +1,13 @@
 //! Versions: canonical semver as `go` writes it, and version queries.
 //!
 //! `vMAJOR.MINOR.PATCH[-PRERELEASE][+incompatible]` (<https://go.dev/ref/mod#versions>), without other build metadata or
-//! leading zeros. A pseudo-version ends with a time of 14 digits and 12 characters of a commit hash
+//! leading zeros. A pseudo-version ends with a time of 14 digits and the beginning of a commit hash
 //! (<https://go.dev/ref/mod#pseudo-versions>).
 
 use std::cmp::Ordering;
 use std::fmt;
+
+use crate::unicode::is_letter;
 
 /// A canonical version. Ordered by semver precedence, then by text, because precedence ignores `+incompatible`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -26,6 +28,8 @@ pub struct VersionError {
 
 /// Tags are file names in a repository. The longest known pseudo-versions have about 60 bytes.
 const MAX_VERSION: usize = 120;
+/// The time in a pseudo-version: year, month, day, hour, minute, second.
+const TIME_LEN: usize = 14;
 /// Names of branches and tags: git reads names of up to 4096 bytes, hosts allow about 250.
 const MAX_QUERY: usize = 1024;
 /// As in file names of modules (`module.CheckFilePath`), but for `!`, which escapes.
@@ -67,23 +71,23 @@ impl Version {
         !self.prerelease().is_empty()
     }
 
-    /// Whether it is a pseudo-version, which names a commit.
+    /// Whether it is a pseudo-version, which names a commit (`module.IsPseudoVersion`).
     pub fn is_pseudo(&self) -> bool {
-        let Some((before, commit)) = self.prerelease().rsplit_once('-') else {
-            return false;
-        };
-        let time = before.rsplit('.').next().unwrap_or_default();
-        let is_base = before == time || before.ends_with(&format!("0.{time}"));
-        is_base
-            && commit.len() == 12
-            && commit.bytes().all(|b| b.is_ascii_alphanumeric())
-            && time.len() == 14
-            && time.bytes().all(|b| b.is_ascii_digit())
+        self.commit().is_some()
     }
 
-    /// The commit of a pseudo-version.
+    /// The commit of a pseudo-version. `go` writes 12 characters of it, and reads any number.
     pub fn commit(&self) -> Option<&str> {
-        self.is_pseudo().then(|| self.prerelease().rsplit_once('-').map(|(_, commit)| commit)).flatten()
+        let (before, commit) = self.prerelease().rsplit_once('-')?;
+        let (base, time) = before.split_at_checked(before.len().checked_sub(TIME_LEN)?)?;
+        let is_base = match base.strip_suffix("0.") {
+            // `vX.0.0-TIME-COMMIT`: there is no version before the commit.
+            None => base.is_empty() && self.numbers().skip(1).all(|number| number == "0"),
+            // `vX.Y.Z-0.TIME-COMMIT` or `vX.Y.Z-PRERELEASE.0.TIME-COMMIT`.
+            Some(base) => base.is_empty() || base.ends_with('.'),
+        };
+        let is_commit = !commit.is_empty() && commit.bytes().all(|b| b.is_ascii_alphanumeric());
+        (is_base && is_commit && time.bytes().all(|b| b.is_ascii_digit())).then_some(commit)
     }
 
     /// Compares by semver precedence only: `v2.0.0+incompatible` equals `v2.0.0`.
@@ -208,7 +212,7 @@ impl Query {
     pub fn unescape(escaped: &str) -> Result<Self, VersionError> {
         let what = "a version query";
         let text = unescape_or(escaped, what)?;
-        let is_valid = |c: char| c.is_alphanumeric() || QUERY_PUNCTUATION.contains(c);
+        let is_valid = |c: char| is_letter(c) || c.is_ascii_digit() || QUERY_PUNCTUATION.contains(c);
         let why = if text.is_empty() || text.len() > MAX_QUERY {
             "it must have 1 to 1024 bytes"
         } else if !text.chars().all(is_valid) {
@@ -321,6 +325,8 @@ mod tests {
         ] {
             assert!(Version::parse(wrong).is_err(), "{wrong:?}");
         }
+        let long = |tail: usize| Version::parse(&format!("v1.0.0-{}", "a".repeat(tail))).is_ok();
+        assert!(long(MAX_VERSION - 7) && !long(MAX_VERSION - 6));
     }
 
     #[test]
@@ -331,6 +337,38 @@ mod tests {
         assert!(is("v1.2.3-pre.0.20200101000000-0123456789ab"));
         assert!(is("v2.0.0-20200101000000-0123456789ab+incompatible"));
         assert!(!is("v1.2.3") && !is("v1.2.3-rc.1") && !is("v1.2.3-20200101-abc"));
+        assert!(is("v0.0.0-20200101000000-0123456789a"), "a commit of 11 characters");
+        assert!(is("v0.0.0-20200101000000-0123456789abcdef0123456789abcdef01234567"), "a whole commit");
+        assert!(!is("v1.2.3-20200101000000-0123456789ab"), "a tag: nothing is before the time");
+        assert!(!is("v1.2.4-rc0.20200101000000-0123456789ab"), "a tag");
+    }
+
+    /// The generator is `testdata/main.go`.
+    #[test]
+    fn versions_are_read_as_go_reads_them() {
+        let (mut versions, mut commits) = (0, 0);
+        for line in include_str!("../../testdata/versions.txt").lines() {
+            let fields: Vec<&str> = line.split('\t').collect();
+            let [text, valid, canonical, pseudo, commit] = fields[..] else { panic!("{line}") };
+            assert_eq!(is_semver(text).to_string(), valid, "{line}");
+            let found = Version::parse(text);
+            if is_refused_on_purpose(text) {
+                assert!(found.is_err(), "{line}");
+                continue;
+            }
+            assert_eq!(found.is_ok().to_string(), canonical, "{line}");
+            let Ok(found) = found else { continue };
+            assert_eq!(found.is_pseudo().to_string(), pseudo, "{line}");
+            assert_eq!(found.commit().unwrap_or_default(), commit, "{line}");
+            versions += 1;
+            commits += usize::from(found.is_pseudo());
+        }
+        assert!(versions > 100 && commits > 20, "{versions} {commits}");
+    }
+
+    /// `go` never makes such a version.
+    fn is_refused_on_purpose(text: &str) -> bool {
+        (text.starts_with("v0.") || text.starts_with("v1.")) && text.ends_with("+incompatible")
     }
 
     #[test]
@@ -383,7 +421,7 @@ mod tests {
         let long = "a".repeat(MAX_QUERY + 1);
         for wrong in [
             "", ".", "..", "a.", "a/b", "Main", "a\\b", "a:b", "a\"b", "a'b", "<v1", ">v1", "a*", "a?", "a`", "a|b",
-            "a\n", &long,
+            "a\n", "٣", &long,
         ] {
             assert!(Query::unescape(wrong).is_err(), "{wrong:?}");
         }

@@ -36,6 +36,11 @@ pub fn distrust(folder: &Path) {
     DISTRUSTED.get_or_init(|| folder.to_owned());
 }
 
+/// Whether a file or folder is in that repository, or has no absolute path.
+pub fn is_distrusted(path: &Path) -> bool {
+    !is_trusted(path, DISTRUSTED.get().map(PathBuf::as_path))
+}
+
 /// Cleans the environment of a child. Must be called after its variables are set.
 pub(super) fn clean(command: &mut Command) {
     let given = command.get_envs().map(|(name, _)| name.to_owned());

@@ -26,7 +26,7 @@ pub(in crate::cli) struct AuditArgs {
     pub(in crate::cli) base: Option<String>,
 
     /// Make no network requests; use cached proofs and report the rest as unchecked
-    #[arg(long)]
+    #[arg(long, env = "SUMGATE_OFFLINE", value_parser = clap::builder::FalseyValueParser::new())]
     pub(in crate::cli) offline: bool,
 
     /// Number of lookups at the same time

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
-use super::{DatabaseTimeoutArgs, GoSettingsArgs, HoldArgs, PolicyArgs, StateArgs};
+use super::{CaseArgs, DatabaseTimeoutArgs, GoSettingsArgs, HoldArgs, PolicyArgs, StateArgs};
 use crate::finding::Severity;
 
 macro_rules! exit_codes {
@@ -52,6 +52,9 @@ pub(in crate::cli) struct RunArgs {
     /// Private modules that the mirror fetches, in the syntax of GOPRIVATE; by `go` with git, pinned on first use
     #[arg(long, value_name = "PATTERNS", env = "SUMGATE_PRIVATE", default_value = "")]
     pub(in crate::cli) private: String,
+
+    #[command(flatten)]
+    pub(in crate::cli) case: CaseArgs,
 
     /// Treat GOPRIVATE and GONOPROXY as if --private named their modules
     ///

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::settings::positive_duration;
 use crate::sumdb::Database;
+use gomodule::module::ModulePath;
 
 /// The default GOPROXY of `go`.
 pub(in crate::cli) const DEFAULT_UPSTREAM: &str = "https://proxy.golang.org,direct";
@@ -72,6 +73,33 @@ pub(in crate::cli) struct ExemptArgs {
     /// `golang.org/toolchain` is never private.
     #[arg(long, value_name = "PATTERNS", env = "SUMGATE_PRIVATE", default_value = "")]
     pub(in crate::cli) private: String,
+
+    #[command(flatten)]
+    pub(in crate::cli) case: CaseArgs,
+}
+
+/// Where upper and lower case are the same.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct CaseArgs {
+    /// Hosts whose private modules are private in upper and lower case; separated by commas
+    ///
+    /// With `--private github.com/our-org`, github.com/Our-Org is private, too, because it is the same organisation. `go` has no
+    /// such rule: its GONOSUMDB needs each spelling that is used.
+    #[arg(
+        long,
+        value_name = "HOSTS",
+        env = "SUMGATE_IGNORE_CASE_ON",
+        default_value = "bitbucket.org,github.com,gitlab.com",
+        value_delimiter = ',',
+        value_parser = host
+    )]
+    pub(in crate::cli) ignore_case_on: Vec<String>,
+}
+
+/// A host name that module paths can begin with, or nothing.
+fn host(text: &str) -> Result<String, String> {
+    let is_host = !text.contains('/') && ModulePath::parse(&format!("{text}/x.v1")).is_ok();
+    if is_host || text.is_empty() { Ok(text.to_owned()) } else { Err("expected a host, such as github.com".to_owned()) }
 }
 
 /// Where files come from.

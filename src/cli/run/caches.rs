@@ -204,7 +204,7 @@ impl RunCaches {
     /// Modules that the command may fetch itself, by its variable GONOPROXY, or that may be in an inherited cache unproved.
     pub(super) fn unproved(&self, variables: &[(String, String)]) -> Patterns {
         let direct = variables.iter().find(|(name, _)| name == "GONOPROXY").map_or("", |(_, value)| value);
-        Patterns::parse(direct).unwrap_or_default().with(self.exempt.clone())
+        Patterns::of_go(direct).with(self.exempt.clone())
     }
 
     /// Findings about downloads in caches that later commands use, and about modules that were released unproved. Blocks.

@@ -3,9 +3,11 @@
 use std::fs::File;
 use std::io::{self, IoSliceMut};
 use std::os::unix::fs::FileExt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use bytes::Bytes;
+
+use crate::base::lock::lock;
 
 /// One read. Large enough that the copying costs more than the call, small enough for a core's cache, for thousands of slow
 /// clients, and for the usual room in a socket.
@@ -53,7 +55,7 @@ impl Piece {
         if length <= SMALL {
             return Self { memory: vec![0; length].into_boxed_slice(), length };
         }
-        let free = FREE.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let free = lock(&FREE).pop();
         Self { memory: free.unwrap_or_else(|| vec![0; PIECE].into_boxed_slice()), length }
     }
 }
@@ -66,7 +68,7 @@ impl AsRef<[u8]> for Piece {
 
 impl Drop for Piece {
     fn drop(&mut self) {
-        let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = lock(&FREE);
         if self.memory.len() == PIECE && free.len() < MAX_FREE {
             free.push(std::mem::take(&mut self.memory));
         }

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -15,6 +15,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::head_timer::HeadTimeouts;
+use crate::base::lock::lock;
 
 /// Connections at once, if the system allows that many open files. A thousand `go` commands are a large company; an idle
 /// connection costs about 12 KB.
@@ -114,10 +115,12 @@ impl ConnectionLimits {
         }
     }
 
-    /// For the next client; an idle connection stays open for `idle`.
-    pub(super) fn timeouts(&self, idle: Duration) -> ClientTimeouts {
+    /// For the next client; an idle connection stays open for `idle`. So do those of a proxy that the operator named, even while
+    /// connections are scarce: a proxy that sends a request while its connection is closed answers 502.
+    pub(super) fn timeouts(&self, idle: Duration, is_proxy: bool) -> ClientTimeouts {
         if self.is_scarce() {
-            let heads = HeadTimeouts { first: STRICT_HEAD, idle: idle.min(STRICT_HEAD), head: STRICT_HEAD };
+            let idle = if is_proxy { idle } else { idle.min(STRICT_HEAD) };
+            let heads = HeadTimeouts { first: STRICT_HEAD, idle, head: STRICT_HEAD };
             return ClientTimeouts { heads, stall: STRICT_STALL };
         }
         ClientTimeouts { heads: HeadTimeouts { first: FIRST_HEAD, idle, head: HEAD }, stall: STALL }
@@ -155,7 +158,7 @@ impl ConnectionLimits {
     }
 
     fn clients(&self) -> MutexGuard<'_, HashMap<IpAddr, Arc<Usage>>> {
-        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.clients)
     }
 }
 
@@ -205,7 +208,7 @@ mod tests {
         let limits = ConnectionLimits::of(64);
         let idle = Duration::from_secs(75);
         let idle_and_stall = |limits: &ConnectionLimits| {
-            let timeouts = limits.timeouts(idle);
+            let timeouts = limits.timeouts(idle, false);
             (timeouts.heads.idle, timeouts.stall)
         };
         let mut held = Vec::new();
@@ -214,6 +217,7 @@ mod tests {
             held.push(connection(&limits, GREEDY).await.unwrap());
         }
         assert_eq!(idle_and_stall(&limits), (STRICT_HEAD, STRICT_STALL));
+        assert_eq!(limits.timeouts(idle, true).heads.idle, idle, "a proxy keeps its connections");
         assert!(connection(&limits, GREEDY).await.is_none());
         held.push(connection(&limits, MODEST).await.unwrap());
         // Many clients share the address of a proxy.

@@ -66,6 +66,13 @@ impl Handler {
             return Ok(response);
         }
         let route = route(uri.path(), &self.base, &databases.names())?;
+        match &route {
+            // A file is refused where it is released, which is recorded.
+            Route::Module(Request::File(Artifact { kind: Kind::Mod | Kind::Zip, .. })) | Route::Home => {}
+            Route::Module(request) => self.pipeline.may_name(request.module())?,
+            Route::Database(_, DatabaseRequest::Lookup(module)) => self.pipeline.may_name(&module.path)?,
+            Route::Database(..) => {}
+        }
         Ok(match route {
             Route::Home => respond::small(BodyKind::Text, self.home()),
             Route::Module(request) if forbids_download(headers) => {

@@ -55,7 +55,7 @@ impl Hosts {
         let (Some(Ok(host)), None) = (named.next().map(std::str::from_utf8), named.next()) else {
             return Some("this mirror answers only requests with exactly one Host header".to_owned());
         };
-        // The url may name a host too, as in requests to a proxy.
+        // The URL may name a host too, as in requests to a proxy.
         let authority = head.uri.authority().map(Authority::as_str);
         let wrong = [Some(host), authority].into_iter().flatten().find(|host| !self.has(host))?;
         Some(match self {
@@ -94,7 +94,7 @@ fn canonical(name: &str) -> String {
     name.strip_suffix('.').map(str::to_owned).unwrap_or(name)
 }
 
-/// Whether this is an IP address as urls have it: IPv6 in brackets.
+/// Whether this is an IP address as URLs have it: IPv6 in brackets.
 fn is_address(name: &str) -> bool {
     match name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         Some(inner) => inner.parse::<Ipv6Addr>().is_ok(),

@@ -54,7 +54,7 @@ impl ListenAddress {
         if is_any { (Ipv4Addr::LOCALHOST, bound.port()).into() } else { bound }
     }
 
-    /// Listens, and returns the address in the url of the mirror too.
+    /// Listens, and returns the address in the URL of the mirror too.
     pub(super) async fn listen(self) -> io::Result<(TcpListener, SocketAddr)> {
         let listener = match self {
             Self::At(address) => TcpListener::bind(address).await?,

@@ -101,7 +101,8 @@ fn status(fault: Fault) -> StatusCode {
     }
 }
 
-/// Seconds: as long as a request waits for its turn among those of its client (`connection_limits`).
+/// Seconds: as long as a request waits for the others of its client (`connection_limits`), and half as long as it waits for a
+/// slot of its upstream.
 const BUSY_FOR: &str = "30";
 
 /// The answer if a client has too many requests under way.
@@ -217,6 +218,15 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
     use super::*;
+    use crate::upstream::{SourceFailure, UpstreamError};
+
+    #[test]
+    fn a_full_queue_is_503_with_a_time_to_wait() {
+        let full = UpstreamError::Source("https://a.example".to_owned(), SourceFailure::Busy);
+        let answer = error(&full.into(), Path::new("/data"));
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(answer.headers().get(header::RETRY_AFTER).unwrap(), BUSY_FOR);
+    }
 
     fn part(range: &str, length: u64) -> RequestedRange {
         let mut request = HeaderMap::new();

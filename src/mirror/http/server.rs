@@ -118,7 +118,7 @@ impl Mirror {
         Ok(Self { url, stop, running })
     }
 
-    /// The url to give to clients, without a trailing `/`.
+    /// The URL to give to clients, without a trailing `/`.
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
@@ -142,7 +142,8 @@ async fn accept(listener: TcpListener, server: Arc<Listener>, mut stopped: onesh
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let timeouts = server.limits.timeouts(server.options.idle);
+        let ServerOptions { idle, proxies, .. } = &server.options;
+        let timeouts = server.limits.timeouts(*idle, proxies.trusts(peer.to_canonical()));
         let (server, stream, answers) = (Arc::clone(&server), Arc::new(stream), Answers::default());
         let socket = TokioIo::new(Socket::of(Arc::clone(&stream), timeouts, answers.clone()));
         let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {

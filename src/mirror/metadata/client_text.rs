@@ -42,7 +42,7 @@ fn without_root(text: &str, root: &str) -> String {
     let (mut done, mut rest) = (String::with_capacity(text.len()), text);
     while let Some((before, after)) = rest.split_once(root) {
         done.push_str(before);
-        // The path of a url, or a longer name, may contain the same letters.
+        // The path of a URL, or a longer name, may contain the same letters.
         let begins = done.ends_with("file://") || !done.ends_with(is_of_name);
         let ends = after.starts_with('/') || !after.starts_with(|c: char| is_of_name(c) && c != '.');
         rest = match (begins && ends, after.strip_prefix('/')) {

@@ -16,7 +16,7 @@ use gomodule::module::{Version, VersionError};
 
 /// What is read; the kept fields have about ten kilobytes at most.
 const MAX_INFO: usize = Kind::Info.max_len();
-/// The limit of a path (PATH_MAX), for a subfolder, a branch or the url of a repository.
+/// The limit of a path (PATH_MAX), for a subfolder, a branch or the URL of a repository.
 const MAX_FIELD: usize = 4096;
 /// All fields of `Origin` together: two of the longest. Four others are hashes of less than a hundred bytes.
 const MAX_ORIGIN: usize = 2 * MAX_FIELD;

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use super::Blobs;
+use crate::base::lock::lock;
 use crate::store::{StagingFile, StoreError, key};
 
 #[derive(Debug, Default)]
@@ -21,13 +22,13 @@ impl Blobs for MemoryBlobs {
         key::file_path(Path::new(""), key)?;
         let mut bytes = Vec::new();
         staged.file.rewind().and_then(|()| staged.file.read_to_end(&mut bytes)).map_err(failed)?;
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key.to_owned()).or_insert(bytes);
+        lock(&self.0).entry(key.to_owned()).or_insert(bytes);
         Ok(staged.file)
     }
 
     fn get(&self, key: &str) -> Result<Option<File>, StoreError> {
         key::file_path(Path::new(""), key)?;
-        let Some(bytes) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned() else {
+        let Some(bytes) = lock(&self.0).get(key).cloned() else {
             return Ok(None);
         };
         let mut file = tempfile::tempfile().map_err(failed)?;
@@ -37,7 +38,7 @@ impl Blobs for MemoryBlobs {
 
     fn delete(&self, key: &str) -> Result<(), StoreError> {
         key::file_path(Path::new(""), key)?;
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        lock(&self.0).remove(key);
         Ok(())
     }
 
@@ -46,7 +47,7 @@ impl Blobs for MemoryBlobs {
         if !folder.is_empty() {
             key::file_path(Path::new(""), folder)?;
         }
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = lock(&self.0);
         let found: Vec<String> = all.keys().filter(|key| key.starts_with(&start)).cloned().collect();
         if found.len() > max {
             return Err(failed(io::Error::other(format!("expected at most {max} files, found {}", found.len()))));

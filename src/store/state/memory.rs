@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use super::{Lease, State, Swap, check_len};
+use crate::base::lock::lock;
 use crate::store::{StoreError, key};
 
 #[derive(Debug, Default)]
@@ -23,7 +24,7 @@ struct Held(String, Arc<Leases>);
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.1.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
+        lock(&self.1.held).remove(&self.0);
         self.1.given_back.notify_all();
     }
 }
@@ -31,7 +32,7 @@ impl Drop for Held {
 impl State for MemoryState {
     fn get(&self, name: &str, max: usize) -> Result<Option<Vec<u8>>, StoreError> {
         key::value_path(Path::new(""), name)?;
-        let values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
+        let values = lock(&self.values);
         Ok(values.get(name).filter(|value| value.len() <= max).cloned())
     }
 
@@ -44,7 +45,7 @@ impl State for MemoryState {
     ) -> Result<Swap, StoreError> {
         key::value_path(Path::new(""), name)?;
         check_len(Path::new(name), new, max)?;
-        let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut values = lock(&self.values);
         let found = values.get(name).filter(|value| value.len() <= max).cloned();
         if found.as_deref() != expected {
             return Ok(Swap::Conflict(found));
@@ -55,14 +56,14 @@ impl State for MemoryState {
 
     fn append(&self, name: &str, line: &[u8]) -> Result<(), StoreError> {
         key::value_path(Path::new(""), name)?;
-        let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut values = lock(&self.values);
         values.entry(name.to_owned()).or_default().extend(line);
         Ok(())
     }
 
     fn lease(&self, name: &str) -> Result<Lease, StoreError> {
         key::value_path(Path::new(""), name)?;
-        let held = self.leases.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = lock(&self.leases.held);
         let free = self.leases.given_back.wait_while(held, |held| held.contains(name));
         free.unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
         Ok(Box::new(Held(name.to_owned(), Arc::clone(&self.leases))))

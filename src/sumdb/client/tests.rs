@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard};
 use std::time::SystemTime;
 
+use futures_util::future::join_all;
 use testkit::World;
 use tokio::time::advance;
 use url::Url;
@@ -105,9 +106,15 @@ impl Bench {
 
     /// A client as in a new process.
     fn client(&self) -> Client {
-        let key = self.script().world.key().to_string();
-        let database = Database::parse(&format!("{key} http://one.invalid")).unwrap();
-        let database = database.with_fallbacks(&ProxyList::parse("http://two.invalid").unwrap());
+        self.client_of(self.database().with_fallbacks(&ProxyList::parse("http://two.invalid").unwrap()))
+    }
+
+    /// The database at its own address.
+    fn database(&self) -> Database {
+        Database::parse(&format!("{} http://one.invalid", self.script().world.key())).unwrap()
+    }
+
+    fn client_of(&self, database: Database) -> Client {
         let http = HttpClient::scripted(Arc::new(self.script.clone()));
         let store = Store::open(self.folder.path()).unwrap();
         Client::open(database, &store, &Anchor::None, &http, self.clock).unwrap()
@@ -292,6 +299,46 @@ async fn an_exchange_does_not_wait_for_a_request_that_has_hung_for_long() {
     let (first, second) = tokio::join!(client.lookup(&wanted), second);
     assert!(first.unwrap_err().is_lost());
     assert!(second.0.is_ok() && second.1 < Duration::from_secs(1), "{second:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_database_is_not_waited_for_again_and_again() {
+    let bench = Bench::new();
+    let client = bench.client();
+    bench.script().slow = Some(("", DAY));
+    let ask = async |nth: usize| {
+        let (start, module) = (bench.clock.steady(), format!("example.com/m{nth}@v1.0.0"));
+        let error = client.lookup(&ModuleVersion::parse(&module).unwrap()).await.unwrap_err();
+        assert_eq!(error.fault(), Fault::Timeout, "{error}");
+        bench.clock.steady() - start
+    };
+    // The own address rests after three lookups, and the proxy, which is asked a second later, with it or after some more.
+    let mut waited = Vec::new();
+    for nth in 0..8 {
+        waited.push(ask(nth).await.as_secs());
+    }
+    assert!(waited.iter().all(|waited| *waited <= 15) && waited.ends_with(&[0, 0]), "{waited:?}");
+    // It is asked again, and found when it answers.
+    bench.script().slow = None;
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    client.lookup(&hello()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_database_that_answers_others_does_not_rest_because_of_one_lookup() {
+    let bench = Bench::new();
+    let client = bench.client_of(bench.database());
+    bench.script().slow = Some(("/m", DAY));
+    let silent: Vec<_> =
+        (0..6).map(|nth| ModuleVersion::parse(&format!("example.com/m{nth}@v1.0.0")).unwrap()).collect();
+    let answered = async {
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        client.refresh().await
+    };
+    let (failed, answered) = tokio::join!(join_all(silent.iter().map(|module| client.lookup(module))), answered);
+    assert!(failed.iter().all(|lookup| lookup.as_ref().is_err_and(|error| error.fault() == Fault::Timeout)));
+    answered.unwrap();
+    client.lookup(&hello()).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

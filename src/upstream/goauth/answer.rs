@@ -1,4 +1,4 @@
-//! What the commands of GOAUTH print, parsed: sets of urls and headers (`go help goauth`), and the answer of `git credential fill`.
+//! What the commands of GOAUTH print, parsed: sets of URLs and headers (`go help goauth`), and the answer of `git credential fill`.
 //! Pure.
 
 use reqwest::header::{
@@ -19,19 +19,19 @@ const OWN: [HeaderName; 6] = [HOST, USER_AGENT, CONTENT_LENGTH, TRANSFER_ENCODIN
 /// Why an answer cannot be used. Nothing of it is quoted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AnswerError {
-    #[error("line {0} of its output: expected a url")]
+    #[error("line {0} of its output: expected a URL")]
     Url(usize),
     #[error("line {0} of its output: expected a header `Name: value`")]
     Header(usize),
-    #[error("its output ends without an empty line after the urls")]
+    #[error("its output ends without an empty line after the URLs")]
     NoHeaders,
     #[error("its output ends without an empty line after the headers")]
     Unended,
     #[error("expected at most {MAX_HEADERS} headers in a set and {MAX_URLS} urls, found more in its output")]
     TooMany,
-    #[error("git gave no url with a user name and a password")]
+    #[error("git gave no URL with a user name and a password")]
     NoLogin,
-    #[error("git gave a login for another url than the requested one")]
+    #[error("git gave a login for another URL than the requested one")]
     Elsewhere,
 }
 
@@ -41,7 +41,7 @@ pub(super) fn prefix_of(url: &Url) -> String {
     format!("{scheme}{}{}", authority(url), url.path().trim_end_matches('/'))
 }
 
-/// The headers of a command's output, by the prefix of their urls: lines of urls, an empty line, lines of headers, an empty line,
+/// The headers of a command's output, by the prefix of their URLs: lines of URLs, an empty line, lines of headers, an empty line,
 /// and so on.
 pub(crate) fn parse(output: &str) -> Result<Vec<(String, HeaderMap)>, AnswerError> {
     let mut found = Vec::new();
@@ -91,7 +91,7 @@ fn header(line: &str) -> Option<(HeaderName, HeaderValue)> {
     Some((HeaderName::from_bytes(name.as_bytes()).ok()?, value))
 }
 
-/// The login that `git credential fill` gives for a url (git-credential(1), INPUT/OUTPUT FORMAT).
+/// The login that `git credential fill` gives for a URL (git-credential(1), INPUT/OUTPUT FORMAT).
 pub(super) fn of_git(output: &str, asked: &Url) -> Result<(String, HeaderMap), AnswerError> {
     let (mut protocol, mut host, mut path, mut user, mut password) = ("", "", "", "", "");
     let mut whole = None;

@@ -1,7 +1,6 @@
 //! One command of GOAUTH, and how it runs.
 
 use std::fmt;
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -13,15 +12,12 @@ use url::Url;
 
 use super::answer::{self, AnswerError, of_git};
 use super::git_login::{self, GitLogin};
-use crate::base::bounded::text_bounded;
-use crate::base::process::{self, Limits, Output, ProcessError, on_path};
+use crate::base::process::{self, Limits, Output, ProcessError, is_distrusted, on_path};
 use crate::upstream::authorization::basic;
-use crate::upstream::netrc::machines;
+use crate::upstream::netrc::{self, Line};
 
 /// A program that asks a server of the company for a token needs a second or two. Its output has a few lines for each host.
 const LIMITS: Limits = Limits { time: Duration::from_secs(10), stdout: 64 << 10 };
-/// Limit of `.netrc`: a few lines for each host.
-const MAX_NETRC: u64 = 64 << 10;
 /// Limit of the headers that a command gets: those of a refusal have about one kilobyte.
 const MAX_HEAD: usize = 32 << 10;
 
@@ -50,6 +46,9 @@ pub enum GoAuthError {
     /// Not a folder.
     #[error("the {0}. command of GOAUTH: expected a folder, found none at {path}", path = .1.display())]
     NoFolder(usize, PathBuf),
+    /// In a repository that may have been changed by others.
+    #[error("the {0}. command of GOAUTH: {path} is in the repository, whose programs are not run", path = .1.display())]
+    InRepository(usize, PathBuf),
     /// Not a program.
     #[error("the {0}. command of GOAUTH: expected an absolute path, or a name on the PATH, of a program, found {1:?}")]
     NoProgram(usize, String),
@@ -73,6 +72,7 @@ enum Method {
     Netrc(Option<PathBuf>),
     Git(PathBuf, PathBuf),
     Program(PathBuf, Vec<String>),
+    Unusable(GoAuthError),
 }
 
 /// What a command gave.
@@ -95,6 +95,8 @@ impl From<Vec<(String, HeaderMap)>> for Found {
 pub(super) enum RunError {
     #[error(transparent)]
     Process(#[from] ProcessError),
+    #[error(transparent)]
+    Unusable(#[from] GoAuthError),
     #[error("it ended with {0}")]
     Failed(ExitStatus),
     #[error("expected at most {} bytes of output, found more", LIMITS.stdout)]
@@ -123,7 +125,10 @@ impl Asked {
 impl Command {
     /// The command with this text, which is trimmed. Looks for its program and folder.
     pub(super) fn new(nth: usize, text: &str, netrc: Option<&Path>) -> Result<Self, GoAuthError> {
-        let found = |name: &str| program(name).ok_or_else(|| GoAuthError::NoProgram(nth, name.to_owned()));
+        let trusted =
+            |path: PathBuf| if is_distrusted(&path) { Err(GoAuthError::InRepository(nth, path)) } else { Ok(path) };
+        let found =
+            |name: &str| program(name).ok_or_else(|| GoAuthError::NoProgram(nth, name.to_owned())).and_then(trusted);
         let method = match text.split_whitespace().collect::<Vec<_>>()[..] {
             [] => return Err(GoAuthError::Empty(nth)),
             ["netrc", ..] => Method::Netrc(netrc.map(Path::to_owned)),
@@ -132,7 +137,8 @@ impl Command {
                 if !folder.is_dir() {
                     return Err(GoAuthError::NoFolder(nth, folder));
                 }
-                Method::Git(found("git")?, folder)
+                // A program may be named in its settings.
+                Method::Git(found("git")?, trusted(folder)?)
             }
             ["git", ..] => return Err(GoAuthError::Git(nth)),
             _ => {
@@ -144,10 +150,16 @@ impl Command {
         Ok(Self { nth, method })
     }
 
+    /// One that gives no login, because of `error`.
+    pub(super) fn unusable(nth: usize, error: GoAuthError) -> Self {
+        Self { nth, method: Method::Unusable(error) }
+    }
+
     /// The logins that it gives: before the first request, or after a refused one.
     pub(super) async fn run(&self, asked: Option<&Asked>) -> Result<Found, RunError> {
         match &self.method {
             Method::Netrc(None) => Ok(Found::default()),
+            Method::Unusable(error) => Err(error.clone().into()),
             Method::Netrc(Some(path)) => {
                 let reading = path.clone();
                 let read = tokio::task::spawn_blocking(move || of_netrc(&reading)).await;
@@ -155,7 +167,7 @@ impl Command {
                 read.map(Found::from).map_err(|cause| RunError::Netrc { path: path.clone(), cause })
             }
             Method::Git(git, folder) => {
-                // It has no login without a url.
+                // It has no login without a URL.
                 let Some(Asked { url, .. }) = asked else { return Ok(Found::default()) };
                 let output = output(git_login::command(git, folder, "fill"), format!("url={url}\n")).await?;
                 let logins = vec![of_git(&output, url)?];
@@ -189,18 +201,16 @@ async fn output(command: tokio::process::Command, input: String) -> Result<Strin
 
 /// The logins of `.netrc`; a missing file has none, as for `go`.
 fn of_netrc(path: &Path) -> io::Result<Vec<(String, HeaderMap)>> {
-    let file = match File::open(path) {
+    let text = match netrc::read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        opened => opened?,
+        text => text?,
     };
-    let text = text_bounded(file, MAX_NETRC)?;
-    let text = text.ok_or_else(|| io::Error::other(format!("it has more than {MAX_NETRC} bytes")))?;
-    let login = |(machine, login, password): (&str, &str, &str)| {
+    let login = |Line { machine, login, password }: Line<'_>| {
         // A name that a header cannot have is one that no server knows.
         Some((machine.to_owned(), HeaderMap::from_iter([(AUTHORIZATION, basic(login, password).ok()?)])))
     };
     // Of two logins for one machine the first counts.
-    Ok(machines(&text).into_iter().rev().filter_map(login).collect())
+    Ok(netrc::parse(&text).into_iter().rev().filter_map(login).collect())
 }
 
 /// A program on the PATH, or with an absolute path. A relative path would start where the mirror happens to run.

@@ -14,6 +14,8 @@ pub(super) struct Gunzip {
     decoder: MultiGzDecoder<Vec<u8>>,
     /// Compressed bytes that came and are not decoded yet.
     rest: Bytes,
+    /// No byte has come: some servers name a coding for an empty body, too.
+    is_empty: bool,
 }
 
 impl std::fmt::Debug for Gunzip {
@@ -24,11 +26,12 @@ impl std::fmt::Debug for Gunzip {
 
 impl Gunzip {
     pub(super) fn new() -> Self {
-        Self { decoder: MultiGzDecoder::new(Vec::new()), rest: Bytes::new() }
+        Self { decoder: MultiGzDecoder::new(Vec::new()), rest: Bytes::new(), is_empty: true }
     }
 
     /// Takes the next compressed bytes. Those before must be decoded.
     pub(super) fn push(&mut self, compressed: Bytes) {
+        self.is_empty &= compressed.is_empty();
         self.rest = compressed;
     }
 
@@ -47,6 +50,9 @@ impl Gunzip {
 
     /// The last decoded bytes, after all compressed ones. An error if the body is cut.
     pub(super) fn finish(&mut self) -> std::io::Result<Option<Bytes>> {
+        if self.is_empty {
+            return Ok(None);
+        }
         self.decoder.try_finish()?;
         let decoded = std::mem::take(self.decoder.get_mut());
         Ok(Some(Bytes::from(decoded)).filter(|decoded| !decoded.is_empty()))
@@ -100,7 +106,7 @@ mod tests {
     #[test]
     fn a_cut_or_changed_body_is_an_error() {
         let whole = gzip(&[7; 5000]);
-        for length in 0..whole.len() {
+        for length in 1..whole.len() {
             assert!(decode(&whole[..length], 16).is_err(), "{length}");
         }
         let mut changed = whole.clone();

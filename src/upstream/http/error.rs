@@ -1,19 +1,22 @@
-//! Why a url gave no body.
+//! Why a URL gave no body.
 
 use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use crate::base::fault::in_full;
+use url::Url;
 
-/// Why a url gave no body.
+use crate::base::fault::in_full;
+use crate::upstream::secret::without_credentials;
+
+/// Why a URL gave no body.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HttpError {
     /// 404 or 410.
     #[error("{url}: not found{}", quoted(reason))]
     Absent {
-        /// The url.
+        /// The URL.
         url: String,
         /// `: ` and the server's message, or empty.
         reason: String,
@@ -21,7 +24,7 @@ pub enum HttpError {
     /// Any other status than 200.
     #[error("{url}: HTTP status {status}{reason}")]
     Status {
-        /// The url.
+        /// The URL.
         url: String,
         /// The status.
         status: u16,
@@ -33,7 +36,7 @@ pub enum HttpError {
     /// Larger than the limit for this kind of answer.
     #[error("{url}: the answer is larger than {limit} bytes")]
     TooLarge {
-        /// The url.
+        /// The URL.
         url: String,
         /// The limit.
         limit: u64,
@@ -49,7 +52,7 @@ pub enum HttpError {
     /// Bytes arrived, but too few.
     #[error("{url}: the upstream is too slow: {bytes} bytes arrived within {} seconds", window.as_secs())]
     Slow {
-        /// The url.
+        /// The URL.
         url: String,
         /// How many.
         bytes: u64,
@@ -65,7 +68,7 @@ pub enum HttpError {
     /// Too many redirects, or a forbidden one.
     #[error("{url}: {cause}")]
     Redirect {
-        /// The url.
+        /// The URL.
         url: String,
         /// The rule that forbids it.
         cause: String,
@@ -73,7 +76,7 @@ pub enum HttpError {
     /// There was no connection: it was refused, the name has no address, the handshake failed.
     #[error("{url}: {cause}")]
     Unconnected {
-        /// The url.
+        /// The URL.
         url: String,
         /// The library's message, with all its causes.
         cause: String,
@@ -85,7 +88,7 @@ pub enum HttpError {
     /// The connection failed.
     #[error("{url}: {cause}")]
     Transport {
-        /// The url.
+        /// The URL.
         url: String,
         /// The library's message, with all its causes.
         cause: String,
@@ -126,7 +129,7 @@ impl HttpError {
         matches!(self, Self::Timeout(_) | Self::Transport { .. } | Self::Slow { .. })
     }
 
-    /// What is wrong, without the url.
+    /// What is wrong, without the URL.
     pub fn why(&self) -> String {
         match self {
             Self::Unconnected { why, .. } => why.clone(),
@@ -157,7 +160,7 @@ impl HttpError {
         if silent && !error.is_connect() {
             return Self::Timeout(url);
         }
-        // The library's message has the url with the credentials in it; only its causes are kept.
+        // The library's message has the URL with the credentials in it; only its causes are kept.
         let cause = error.source().map_or_else(|| "the request failed".to_owned(), in_full);
         if !error.is_connect() {
             return Self::Transport { url, cause };
@@ -165,6 +168,21 @@ impl HttpError {
         let why = if silent { "no answer to the handshake in time".to_owned() } else { last_cause(error) };
         Self::Unconnected { url, cause: if silent { why.clone() } else { cause }, why, silent }
     }
+
+    /// The same error of a request through this proxy: if there was no connection, it may be the proxy's fault.
+    pub(in crate::upstream) fn through(self, proxy: Option<&Url>) -> Self {
+        match (self, proxy) {
+            (Self::Unconnected { url, cause, why, silent }, Some(proxy)) => {
+                Self::Unconnected { url, cause: named(proxy, &cause), why: named(proxy, &why), silent }
+            }
+            (error, _) => error,
+        }
+    }
+}
+
+/// A cause that names the proxy, without its login.
+fn named(proxy: &Url, cause: &str) -> String {
+    format!("through the proxy {}: {cause}", without_credentials(proxy).as_str().trim_end_matches('/'))
 }
 
 /// The last of the causes, without the number that the system has for it.

@@ -13,7 +13,9 @@ use super::*;
 use crate::upstream::config::Source;
 use crate::upstream::error::SourceFailure;
 use crate::upstream::http::Script;
-use crate::upstream::scope::Scope;
+
+mod access;
+mod disabled;
 
 const LIST: &str = "/example.com/a/@v/list";
 const FIRST: UpstreamId = UpstreamId(0);
@@ -37,7 +39,7 @@ fn status(status: u16) -> Reply {
     Reply { status, ..Reply::default() }
 }
 
-/// Servers: each url has the same answer until the test changes it; without one it is 404.
+/// Servers: each URL has the same answer until the test changes it; without one it is 404.
 #[derive(Debug, Default)]
 struct Servers {
     replies: Mutex<HashMap<String, Reply>>,
@@ -123,90 +125,6 @@ async fn ask(pool: &UpstreamPool, path: &str) -> Result<(), UpstreamError> {
     pool.small(&request(path), Ok::<_, String>).await.map(|_| ())
 }
 
-#[tokio::test(start_paused = true)]
-async fn after_three_failures_a_source_is_disabled_then_one_request_decides() {
-    let (servers, pool) = one();
-    servers.set(&a(LIST), status(429));
-    for _ in 0..3 {
-        assert_eq!(first(&pool).await, Ok(false));
-    }
-    assert_eq!((first(&pool).await, servers.times()), (Err(MS(500)), 3));
-    advance(MS(500)).await;
-    servers.set(&a(LIST), Reply { after: MS(40), ..status(200) });
-    let asked = tokio::join!(first(&pool), first(&pool));
-    assert_eq!(
-        (asked, servers.times()),
-        ((Ok(true), Err(MS(500))), 1),
-        "one request is sent, the other one does not wait"
-    );
-    let asked = tokio::join!(first(&pool), first(&pool));
-    assert_eq!((asked, servers.times()), ((Ok(true), Ok(true)), 2), "its answer was valid");
-}
-
-/// A zip may take minutes.
-#[tokio::test(start_paused = true)]
-async fn a_source_is_back_when_the_head_of_an_answer_has_arrived() {
-    const ZIP: &str = "/example.com/a/@v/v1.0.0.zip";
-    let (servers, pool) = one();
-    servers.set(&a(LIST), status(429));
-    for _ in 0..3 {
-        assert_eq!(first(&pool).await, Ok(false));
-    }
-    advance(MS(500)).await;
-    servers.set(&a(LIST), status(200));
-    servers.set(&a(ZIP), Reply { body_after: Duration::from_secs(20), ..status(200) });
-    let download = async {
-        let (sink, mut parts) = DownloadSink::new(None);
-        let request = request(ZIP);
-        let progress = Progress::new(pool.clock);
-        tokio::join!(pool.download(FIRST, &request, &sink, &progress), async { while parts.recv().await.is_some() {} })
-            .0
-    };
-    let other = async {
-        tokio::time::sleep(MS(10)).await;
-        (first(&pool).await, servers.times())
-    };
-    let result = tokio::select! {
-        downloaded = download => panic!("{downloaded:?}"),
-        other = other => other,
-    };
-    assert_eq!(result, (Ok(true), 5));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_probe_without_an_answer_makes_room_for_another() {
-    let (servers, pool) = one();
-    servers.set(&a(LIST), status(429));
-    for _ in 0..3 {
-        assert_eq!(first(&pool).await, Ok(false));
-    }
-    advance(MS(500)).await;
-    servers.set(&a(LIST), status(200));
-    let slow = "/example.com/slow/@v/list";
-    servers.set(&a(slow), Reply { after: Duration::from_secs(50), ..status(200) });
-    let other = async {
-        tokio::time::sleep(MS(1990)).await;
-        let before = first(&pool).await;
-        tokio::time::sleep(MS(20)).await;
-        (before, first(&pool).await)
-    };
-    let slow = Wanted::from(&request(slow));
-    let (slow, other) = tokio::join!(pool.small_from(FIRST, &slow), other);
-    assert_eq!((slow.is_ok(), other), (true, (Err(MS(500)), Ok(true))));
-}
-
-#[tokio::test(start_paused = true)]
-async fn requests_under_way_when_a_source_goes_down_disable_it_once() {
-    let (servers, pool) = one();
-    servers.set(&a(LIST), Reply { after: MS(40), ..status(429) });
-    let failed = futures_util::future::join_all((0..20).map(|_| first(&pool))).await;
-    assert!(failed.iter().all(|answer| *answer == Ok(false)), "{failed:?}");
-    assert_eq!((first(&pool).await, servers.times()), (Err(MS(500)), 20));
-    advance(MS(500)).await;
-    servers.set(&a(LIST), status(200));
-    assert_eq!(first(&pool).await, Ok(true), "it is found when it works again");
-}
-
 /// The probe of a path may fail with the whole server.
 #[tokio::test(start_paused = true)]
 async fn a_failing_path_is_asked_for_again_after_trouble_of_the_server() {
@@ -237,19 +155,6 @@ async fn a_failure_for_one_path_does_not_keep_other_paths_from_being_asked() {
     assert_eq!((first(&pool).await, servers.times()), (Ok(true), 1));
     let again = ask(&pool, &paths[0]).await.unwrap_err();
     assert!(servers.times() <= 3, "it is asked for the failed path no more than in rounds: {again}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn after_a_cancelled_probe_another_request_is_the_probe() {
-    let (servers, pool) = one();
-    servers.set(&a(LIST), status(500));
-    for _ in 0..3 {
-        assert_eq!(first(&pool).await, Ok(false));
-    }
-    advance(MS(500)).await;
-    servers.set(&a(LIST), Reply { after: MS(40), ..status(200) });
-    assert!(tokio::time::timeout(MS(10), first(&pool)).await.is_err());
-    assert_eq!(first(&pool).await, Ok(true));
 }
 
 #[tokio::test(start_paused = true)]
@@ -344,45 +249,20 @@ async fn the_second_source_is_asked_when_the_first_is_too_slow() {
     assert!((usual..=usual + MS(1)).contains(&(asked[1] - asked[0])), "{asked:?}, not {usual:?}");
 }
 
+/// Of sources joined by `|`, metadata comes from the first valid answer; the name of an exempt module goes to one at a time.
 #[tokio::test(start_paused = true)]
-async fn a_login_counts_as_accepted_for_ten_minutes() {
-    let config = UpstreamConfig {
-        scope: Scope::Private(gomodule::module::Patterns::parse("corp.example/*").unwrap()),
-        ..UpstreamConfig::plain(Source::parse("https://user:word@a.example").unwrap(), false)
-    };
-    let (servers, pool) = pool(&[config]);
-    let [list, absent, later] =
-        ["/corp.example/a/@v/list", "/corp.example/a/@v/v1.0.0.info", "/corp.example/a/@v/v1.1.0.info"];
-    assert!(
-        matches!(ask(&pool, absent).await, Err(UpstreamError::Source(_, SourceFailure::Hidden(_)))),
-        "the login was never accepted"
-    );
-    servers.set(&a(list), status(200));
-    assert!(ask(&pool, list).await.is_ok());
-    servers.set(&a(list), status(404));
-    advance(Duration::from_secs(10 * 60)).await;
-    assert!(matches!(ask(&pool, absent).await, Err(UpstreamError::Nowhere(_))));
-    advance(MS(1)).await;
-    assert!(matches!(ask(&pool, later).await, Err(UpstreamError::Source(_, SourceFailure::Hidden(_)))));
-    servers.set(&a(list), status(200));
-    advance(Duration::from_secs(5)).await;
-    assert!(matches!(ask(&pool, later).await, Err(UpstreamError::Nowhere(_))), "it serves a list for this login");
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_answer_to_an_earlier_request_does_not_end_a_pause() {
-    let (servers, pool) = one();
-    let slow = "/example.com/slow/@v/list";
-    servers.set(&a(slow), Reply { after: MS(1000), ..status(200) });
-    let paused = async {
-        tokio::time::sleep(MS(100)).await;
-        servers.set(&a(LIST), Reply { retry_after: Some(7), ..status(429) });
-        first(&pool).await
-    };
-    let slow = Wanted::from(&request(slow));
-    let (slow, paused) = tokio::join!(pool.small_from(FIRST, &slow), paused);
-    assert_eq!((slow.is_ok(), paused), (true, Ok(false)));
-    assert!(first(&pool).await.is_err_and(|left| left > Duration::from_secs(6)), "it asked for seven seconds");
+async fn the_earlier_answer_to_a_small_request_wins() {
+    for (first, second, from) in [(MS(900), MS(2000), FIRST), (MS(20_000), MS(30), SECOND)] {
+        let (servers, mut pool) = two();
+        pool.hedged = true;
+        servers.set(&a(LIST), Reply { after: first, ..status(200) });
+        servers.set(&format!("https://b.example{LIST}"), Reply { after: second, ..status(200) });
+        let answer = pool.small(&request(LIST), Ok::<_, String>).await.unwrap();
+        assert_eq!((answer.source, servers.times()), (from, 2));
+        pool.hedged = false;
+        let answer = pool.small(&request(LIST), Ok::<_, String>).await.unwrap();
+        assert_eq!((answer.source, servers.times()), (FIRST, 1));
+    }
 }
 
 /// A list that has no answer, or whose body does not arrive.
@@ -391,141 +271,9 @@ fn silent() -> Reply {
 }
 
 #[tokio::test(start_paused = true)]
-async fn silence_for_one_module_does_not_keep_others_from_being_asked() {
-    let (servers, pool) = one();
-    let ask_often = async |path: &str, reply| {
-        servers.set(&a(path), reply);
-        let wanted = Wanted::from(&request(path));
-        for _ in 0..5 {
-            assert!(pool.small_from(FIRST, &wanted).await.is_err());
-        }
-    };
-    servers.set(&a(LIST), status(200));
-    for path in ["/example.com/m/x/@v/list", "/example.com/m/@latest", "/example.com/m/x/@v/v1.0.0.info"] {
-        ask_often(path, silent()).await;
-    }
-    assert_eq!(first(&pool).await, Ok(true));
-    // The head of an answer shows that the source works.
-    for nth in 0..5 {
-        let stalls = Reply { body_after: Duration::from_secs(3600), ..status(200) };
-        ask_often(&format!("/example.com/stalls{nth}/@v/list"), stalls).await;
-    }
-    assert_eq!(first(&pool).await, Ok(true));
-    ask_often("/example.com/m/@v/list", silent()).await;
-    ask_often("/example.com/n/@v/list", silent()).await;
-    assert!(first(&pool).await.is_err(), "two modules, and no success");
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_silent_source_is_asked_in_one_round() {
     let (servers, pool) = one();
     servers.set(&a(LIST), silent());
     assert!(ask(&pool, LIST).await.is_err());
     assert_eq!(servers.times(), 1);
-}
-
-/// Who is slower than another source may still be the only one that has the next file.
-#[tokio::test(start_paused = true)]
-async fn a_source_that_is_overtaken_is_not_disabled() {
-    const B: &str = "https://b.example";
-    let slow_head = Reply { after: MS(1500), ..status(200) };
-    let slow_body = Reply { after: MS(10), body_after: MS(1500), ..status(200) };
-    for (reply, waits_for_slot, ranks_lower) in
-        [(slow_head, false, true), (slow_body, false, false), (status(200), true, false)]
-    {
-        let (servers, pool) = two();
-        let pool = UpstreamPool { hedged: true, ..pool };
-        let rank = |id| pool.at(id).health(|health, now| health.rank(now, 1.0));
-        let before = rank(FIRST);
-        let _slots = if waits_for_slot { pool.at(FIRST).take_all_slots().await } else { Vec::new() };
-        for nth in 0..6 {
-            let path = format!("/example.com/m{nth}/@v/list");
-            servers.set(&a(&path), reply);
-            servers.set(&format!("{B}{path}"), status(200));
-            let won = pool.small(&request(&path), Ok::<_, String>).await.unwrap();
-            assert_eq!(won.source, SECOND);
-        }
-        let is_open = pool.at(FIRST).health(|health, now| health.breaker.is_open(now));
-        assert_eq!((is_open, rank(FIRST) > before), (false, ranks_lower), "{reply:?}");
-    }
-}
-
-/// `https://user:word@a.example` for `corp.example/*`.
-fn private() -> (Arc<Servers>, UpstreamPool) {
-    let config = UpstreamConfig {
-        scope: Scope::Private(gomodule::module::Patterns::parse("corp.example/*").unwrap()),
-        ..UpstreamConfig::plain(Source::parse("https://user:word@a.example").unwrap(), false)
-    };
-    pool(&[config])
-}
-
-fn is_hidden<T>(answer: &Result<T, UpstreamError>) -> bool {
-    matches!(answer, Err(UpstreamError::Source(_, SourceFailure::Hidden(_))))
-}
-
-#[tokio::test(start_paused = true)]
-async fn lists_that_may_show_an_accepted_login_are_asked_for_once() {
-    let (servers, pool) = private();
-    let paths: Vec<_> = (0..20).map(|nth| format!("/corp.example/a/b/@v/v1.0.{nth}.info")).collect();
-    let answers = futures_util::future::join_all(paths.iter().map(|path| ask(&pool, path))).await;
-    assert!(answers.iter().all(is_hidden), "{answers:?}");
-    assert_eq!(servers.asked_below(&a("/corp.example/a/b/@v/list")), 1);
-    assert_eq!(servers.asked_below(&a("/corp.example/a/@v/list")), 1);
-    // Later they are asked for again.
-    advance(Duration::from_secs(60)).await;
-    servers.set(&a("/corp.example/a/@v/list"), status(200));
-    assert!(matches!(ask(&pool, &paths[0]).await, Err(UpstreamError::Nowhere(_))));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_source_that_fails_for_one_list_is_not_asked_for_more() {
-    let (servers, pool) = private();
-    servers.set(&a("/corp.example/a/b/@v/list"), Reply { after: Duration::from_secs(5), ..status(500) });
-    assert!(is_hidden(&ask(&pool, "/corp.example/a/b/@v/v1.0.0.info").await));
-    assert_eq!(servers.times(), 2, "the file, and the first list");
-    // A list that hangs.
-    let (servers, pool) = private();
-    servers.set(&a("/corp.example/a/b/@v/list"), silent());
-    let start = Instant::now();
-    assert!(is_hidden(&ask(&pool, "/corp.example/a/b/@v/v1.0.0.info").await));
-    assert_eq!(servers.times(), 2);
-    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
-}
-
-#[tokio::test(start_paused = true)]
-async fn lists_are_asked_for_within_the_limits_of_the_source() {
-    let (servers, pool) = private();
-    let held = async {
-        tokio::time::sleep(MS(1)).await;
-        let slots = pool.at(FIRST).take_all_slots().await;
-        tokio::time::sleep(MS(500)).await;
-        drop(slots);
-    };
-    let info = "/corp.example/a/@v/v1.0.0.info";
-    servers.set(&a(info), Reply { after: MS(100), ..status(404) });
-    let start = Instant::now();
-    let (_, answer) = tokio::join!(held, ask(&pool, info));
-    assert!(is_hidden(&answer));
-    let asked = servers.asked();
-    assert!(asked[1] - start >= MS(500), "{asked:?}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_answer_of_another_server_does_not_show_an_accepted_login() {
-    const INFO: &str = "/corp.example/a/@v/v1.0.0.info";
-    for elsewhere in [true, false] {
-        let (servers, pool) = private();
-        servers.set(&a("/corp.example/a/@v/list"), Reply { elsewhere, ..status(200) });
-        assert_eq!(is_hidden(&ask(&pool, INFO).await), elsewhere);
-        let (servers, pool) = private();
-        servers.set(&a("/corp.example/a/@v/list"), Reply { elsewhere, ..status(200) });
-        assert!(ask(&pool, "/corp.example/a/@v/list").await.is_ok());
-        servers.set(&a("/corp.example/a/@v/list"), status(404));
-        assert_eq!(is_hidden(&ask(&pool, INFO).await), elsewhere, "nor one to a client");
-    }
-    for body in ["<html>\nv1.0.0\n</html>\n", "\u{feff}<html>\nv1.0.0\n", " \n<pre>\nv1.0.0\n"] {
-        let (servers, pool) = private();
-        servers.set(&a("/corp.example/a/@v/list"), Reply { body: Some(body), ..status(200) });
-        assert!(is_hidden(&ask(&pool, INFO).await), "{body}");
-    }
 }

@@ -244,7 +244,6 @@ fn overlapping_entries_are_refused() {
 fn the_directory_must_match_the_end_record() {
     assert!(matches!(hash_bytes(&build(&honest(), 3)), Err(ZipError::BadDirectory(_))));
     assert!(matches!(hash_bytes(&build(&honest(), 1)), Err(ZipError::BadDirectory(_))));
-    assert!(matches!(hash_bytes(&build(&[], 0)), Err(ZipError::Empty)));
     let end = |at: usize, byte: u8| {
         let mut zip = build(&honest(), 2);
         let length = zip.len();
@@ -259,6 +258,13 @@ fn the_directory_must_match_the_end_record() {
         matches!(hash_bytes(&build(&honest(), u16::MAX)), Err(ZipError::BadDirectory(_))),
         "zip64 without its records"
     );
+}
+
+#[test]
+fn sizes_in_zip64_are_refused() {
+    for zip in [changed(|part| part.unpacked = u32::MAX), hash(&[Part { unpacked: u32::MAX, ..part(FILE, b"") }])] {
+        assert!(matches!(zip, Err(ZipError::BadDirectory(why)) if why.contains("zip64")), "{zip:?}");
+    }
 }
 
 #[test]
@@ -278,6 +284,7 @@ fn data_must_match_the_headers() {
     assert!(bad(changed(|part| part.unpacked -= 1)).contains("longer"));
     assert!(bad(changed(|part| part.unpacked += 1)).contains("shorter"));
     assert!(bad(changed(|part| part.crc ^= 1)).contains("checksum"));
+    assert!(bad(changed(|part| part.crc = 0)).contains("checksum"), "`go` does not compare it");
     assert!(bad(changed(|part| part.data.push(0))).contains("continues"));
     assert!(bad(changed(|part| part.data.truncate(4))).contains("cut off"));
     assert!(bad(changed(|part| part.data[0] = 0xff)).contains("damaged"));
@@ -303,6 +310,26 @@ fn too_large_is_refused_before_it_is_read() {
     // A zip bomb with a small declared size is stopped at that size.
     let bomb = part(FILE, &vec![0; 1 << 20]);
     assert!(matches!(hash(&[Part { unpacked: 10, ..bomb }]), Err(ZipError::BadData { .. })));
+}
+
+#[test]
+fn a_zip_without_files_is_valid() {
+    let report = hash(&[]).unwrap();
+    assert_eq!(report.h1.to_string(), "h1:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");
+    assert_eq!((report.files, report.unpacked), (0, 0));
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&build(&[], 0)).unwrap();
+    assert!(matches!(module_in_zip(&file, &ZipLimits::default()), Err(ZipError::NamesNoModule)));
+}
+
+#[test]
+fn folders_have_no_content() {
+    let folder = "a.com/m@v1.0.0/d/";
+    let mut parts = honest();
+    parts.push(part(folder, b""));
+    assert!(hash(&parts).is_ok());
+    parts[2] = part(folder, b"x");
+    assert!(matches!(hash(&parts), Err(ZipError::BadData(..))));
 }
 
 #[test]

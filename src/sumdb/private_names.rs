@@ -24,9 +24,8 @@ const PRIVATE: [&str; 13] = [
 ];
 
 /// Whether the host of a module path is one that only a private network can have.
-pub(super) fn looks_private(path: &ModulePath) -> bool {
-    let host = path.as_ref().split('/').next().unwrap_or_default();
-    let below = |name: &str| host.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+pub(crate) fn looks_private(path: &ModulePath) -> bool {
+    let below = |name: &str| path.host().strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
     PRIVATE.iter().any(|name| below(name))
 }
 
