@@ -114,7 +114,7 @@ impl Audit {
         let (denied, used) = self.judged(policy, &zips, answers);
         denials.extend(denied);
         let unused = policy.unused(&used).into_iter().map(|exception| {
-            let place = Place { file: file.clone(), line: Some(exception.line()) };
+            let place = Place { file: file.as_path().into(), line: Some(exception.line()) };
             let message = format!("the exception for {} lifted nothing", exception.modules());
             Finding::new(Code::UnusedException, message).at(place)
         });

@@ -1,20 +1,25 @@
 //! Findings of an audit or an examination: each has a stable code, a severity, a place, a meaning and advice.
 //!
-//! A [`Report`] is plain data in the order of the files that were read, and is rendered by pure functions, one in each file.
+//! A [`Report`] is plain data in the order of the files that were read, and is written by pure functions, one in each file.
 
 mod code;
+mod each;
+mod facts;
 mod github;
 mod human;
 mod json;
 mod junit;
 mod render;
+mod root;
 mod sarif;
 mod severity;
 mod unchecked;
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -22,22 +27,24 @@ use crate::base::text::safe_path;
 use gomodule::module::ModuleVersion;
 
 pub use code::Code;
+pub use facts::Facts;
 pub use json::SCHEMA as AUDIT_SCHEMA;
 pub use render::{Format, render};
+pub use root::Root;
 pub use severity::Severity;
 
 /// A line of a file, or a whole file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
-    /// The path, which is relative if the file is below the working folder.
-    pub file: PathBuf,
+    /// The path, which is relative if the file is below the working folder. All lines of a file share it.
+    pub file: Arc<Path>,
     /// The line number, from 1; `None` for the whole file.
     pub line: Option<u32>,
 }
 
 impl<P: AsRef<Path> + ?Sized> From<&P> for Place {
     fn from(file: &P) -> Self {
-        Self { file: file.as_ref().to_owned(), line: None }
+        Self { file: file.as_ref().into(), line: None }
     }
 }
 
@@ -55,12 +62,14 @@ pub struct Finding {
     pub code: Code,
     /// The place; findings about the environment have none.
     pub place: Option<Place>,
+    /// Other places with the same cause, such as the go.mod line of the same version.
+    pub also: Vec<Place>,
     /// The module version as `path@version`, if the finding is about one.
     pub module: Option<String>,
     /// One sentence without a full stop.
     pub message: String,
     /// Named values to compare: `("go.sum", "h1:…")`, `("proved", "h1:…")`.
-    pub facts: Vec<(String, String)>,
+    pub facts: Facts,
     /// Advice that is more specific than [`Code::help`].
     pub help: Option<String>,
     /// Whether it is in a file that `go` does not read for this repository. Such findings are warnings at most.
@@ -70,8 +79,10 @@ pub struct Finding {
 impl Finding {
     /// Makes a finding without a place and a module.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        let (message, facts) = (message.into(), Vec::new());
-        Self { code, place: None, module: None, message, facts, help: None, apart: false }
+        let (mut message, facts, also) = (message.into(), Facts::default(), Vec::new());
+        // A formatted text has room for more, and there may be 200,000 findings.
+        message.shrink_to_fit();
+        Self { code, place: None, also, module: None, message, facts, help: None, apart: false }
     }
 
     /// Sets the place.
@@ -91,7 +102,7 @@ impl Finding {
     /// Adds a named value to compare.
     #[must_use]
     pub fn fact(mut self, name: &str, value: &(impl ToString + ?Sized)) -> Self {
-        self.facts.push((name.to_owned(), value.to_string()));
+        self.facts.push(name, &value.to_string());
         self
     }
 
@@ -104,6 +115,13 @@ impl Finding {
     /// The advice.
     pub fn advice(&self) -> &str {
         self.help.as_deref().unwrap_or_else(|| self.code.help())
+    }
+
+    /// All that it says, with the advice in the last line.
+    fn text(&self) -> String {
+        let facts: String = self.facts.iter().map(|(name, value)| format!("\n{name}: {value}")).collect();
+        let also: String = self.also.iter().map(|place| format!("\nalso in {place}")).collect();
+        format!("{}{also}{facts}\n{}", self.message, self.advice())
     }
 }
 
@@ -180,7 +198,7 @@ pub struct Report {
     pub excluded: Vec<(PathBuf, String)>,
     /// The number of lines or cached files that were proved.
     pub proved: usize,
-    /// The findings, in the order of the files.
+    /// The findings, worst first, and else in the order of the files.
     pub findings: Vec<Finding>,
     /// Lines that a pattern exempts. Their module paths were not sent to any server.
     pub skipped: Vec<Unaudited>,
@@ -195,8 +213,12 @@ pub struct Report {
 }
 
 /// Options for rendering a report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RenderOptions {
+    /// The repository, from whose top folder programs count paths.
+    pub root: Root,
+    /// The length of lines with running text (human format only).
+    pub width: usize,
     /// Whether to use terminal colours (human format only).
     pub colour: bool,
     /// Whether to list exempt lines, and each of many that were not checked for one cause.
@@ -239,18 +261,26 @@ impl Report {
         }
     }
 
-    /// Moves the findings in these files to the end, as warnings at most, each with the reason.
+    /// Marks the findings in these files as [`Finding::apart`], each with the reason.
     pub fn put_apart(&mut self, files: &HashMap<PathBuf, &'static str>) {
         for finding in &mut self.findings {
-            if let Some(why) = finding.place.as_ref().and_then(|place| files.get(&place.file)) {
+            if let Some(why) = finding.place.as_ref().and_then(|place| files.get(&*place.file)) {
                 finding.apart = true;
                 let fact = format!("{why}, so `go` does not read it for this repository");
-                finding.facts.push(("this file".to_owned(), fact));
+                finding.facts.push("this file", &fact);
             }
         }
-        self.findings.sort_by_key(|finding| finding.apart);
+    }
+
+    /// Puts the worst findings first, those in files that `go` does not read last, and keeps the order of the files otherwise: a
+    /// reader may show ten findings of a thousand.
+    pub fn put_worst_first(&mut self) {
+        // Small keys: a sort of the findings themselves takes half of their memory once more.
+        self.findings.sort_by_cached_key(|finding| (finding.apart, Reverse(finding.severity()), finding.code.rank()));
     }
 }
 
+#[cfg(test)]
+mod limit_tests;
 #[cfg(test)]
 mod tests;

@@ -31,6 +31,7 @@ pub use anchor::{Anchor, AnchorError, AnchorFileError};
 pub use client::Client;
 pub use database::{Database, DatabaseError};
 pub use databases::{DatabaseId, Databases, LookupFailure, NoRecord};
+pub(crate) use error::check_of;
 pub use error::{Answer, NotShown, Question, SumdbError};
 pub(crate) use first_asked::Entries as FirstAskedEntries;
 pub use first_asked::FirstAsked;

@@ -52,6 +52,22 @@ fn the_readme_lists_every_code_with_its_severity() {
     }
 }
 
+/// The address of the page is in every SARIF result.
+#[test]
+fn the_page_of_findings_has_every_code() {
+    use sumgate::finding::Code;
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/findings.md")).unwrap();
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for code in Code::all() {
+        let start = format!("\n## {}\n", code.name());
+        let section = page.split_once(&start).unwrap_or_else(|| panic!("no section{start}")).1;
+        let section = words(section.split("\n## ").next().unwrap());
+        let expected = format!("{}: {} {}", code.severity(), words(code.meaning()), words(code.help()));
+        assert_eq!(section, expected, "{}", code.name());
+    }
+    assert_eq!(page.matches("\n## ").count(), Code::all().len());
+}
+
 #[test]
 fn the_policy_in_the_readme_can_be_used() {
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();

@@ -37,6 +37,13 @@ pub struct FoundHash {
     pub hash: AnyHash,
 }
 
+impl FoundHash {
+    /// Whether it is that of a file in the module cache, and not a line.
+    pub(super) fn is_cached(&self) -> bool {
+        self.place.line.is_none()
+    }
+}
+
 /// A module version that a `go` or `toolchain` line names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedModule {

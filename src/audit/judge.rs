@@ -1,7 +1,8 @@
 //! Entries and answers → report. Pure.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::path::Path;
+use std::sync::Arc;
 
 use super::entry::{MAX_FINDINGS, more};
 use super::{Entry, FoundHash, NamedModule};
@@ -38,7 +39,8 @@ pub(super) fn judge(
     answers: &HashMap<ModuleVersion, Answer>,
     denials: &HashMap<ModuleVersion, Denial>,
 ) -> Report {
-    let mut judge = Judge { rules, answers, denials, report: Report::default(), counts: BTreeMap::new() };
+    let (report, counts, listed) = (Report::default(), BTreeMap::new(), HashMap::new());
+    let mut judge = Judge { rules, answers, denials, report, counts, listed };
     // The first hash of go.sum for each file of a module version.
     let mut first: HashMap<(&ModuleVersion, Kind), &FoundHash> = HashMap::new();
     for entry in entries {
@@ -49,7 +51,7 @@ pub(super) fn judge(
             Entry::Unchecked(unchecked) => judge.report.unchecked.push(unchecked.clone()),
         }
     }
-    let more = judge.counts.iter().filter_map(|((file, code), count)| more(file, *code, *count));
+    let more = judge.counts.iter().filter_map(|((file, code), count)| more(file.as_deref()?, *code, *count));
     judge.report.findings.extend(more);
     judge.report
 }
@@ -59,22 +61,42 @@ struct Judge<'a> {
     answers: &'a HashMap<ModuleVersion, Answer>,
     denials: &'a HashMap<ModuleVersion, Denial>,
     report: Report,
-    counts: BTreeMap<(PathBuf, Code), usize>,
+    counts: BTreeMap<(Option<Arc<Path>>, Code), usize>,
+    /// The first hash of each version with such a finding, and the number of the finding, unless it is over the limit.
+    listed: HashMap<(Code, &'a ModuleVersion), (&'a FoundHash, Option<usize>)>,
 }
 
-impl Judge<'_> {
-    /// Reports at most [`MAX_FINDINGS`] of a kind for each file.
-    fn report(&mut self, finding: Finding) {
-        let file = finding.place.as_ref().map(|place| place.file.clone()).unwrap_or_default();
+impl<'a> Judge<'a> {
+    /// Reports at most [`MAX_FINDINGS`] of a kind for each file. Returns the number of the finding.
+    fn report(&mut self, finding: Finding) -> Option<usize> {
+        let file = finding.place.as_ref().map(|place| Arc::clone(&place.file));
         let count = self.counts.entry((file, finding.code)).or_default();
         *count += 1;
-        if *count <= MAX_FINDINGS {
+        (*count <= MAX_FINDINGS).then(|| {
             self.report.findings.push(finding);
+            self.report.findings.len() - 1
+        })
+    }
+
+    /// Reports a finding about a hash: the zip and the go.mod of one version, in one go.sum or in the module cache, are one entry.
+    fn report_once(&mut self, at: &'a FoundHash, finding: Finding) {
+        let key = (finding.code, &at.module);
+        if let Some((_, listed)) = self.listed.get(&key).copied().filter(|(first, _)| is_one_cause(key.0, first, at)) {
+            if let Some(entry) = listed.and_then(|number| self.report.findings.get_mut(number)) {
+                entry.also.push(at.place.clone());
+                if key.0 == Code::HashMismatch {
+                    let kind = at.kind.extension();
+                    finding.facts.iter().for_each(|(name, value)| entry.facts.push(&format!("{name} ({kind})"), value));
+                }
+            }
+            return;
         }
+        let number = self.report(finding);
+        self.listed.insert(key, (at, number));
     }
 
     /// Compares one hash with the record. `earlier` is the first one of go.sum for the same file of that version.
-    fn hash(&mut self, at: &FoundHash, earlier: &FoundHash) {
+    fn hash(&mut self, at: &'a FoundHash, earlier: &FoundHash) {
         let are_h1 = matches!((&earlier.hash, &at.hash), (AnyHash::H1(_), AnyHash::H1(_)));
         if are_h1 && earlier.hash != at.hash && earlier.place.file == at.place.file {
             self.report(conflict(at, earlier));
@@ -87,7 +109,7 @@ impl Judge<'_> {
         }
         match self.answers.get(&at.module) {
             Some(Ok(record)) => self.compare(at, record),
-            Some(Err(error)) if error.fault() == Fault::Absent => self.report(unknown(at, error)),
+            Some(Err(error)) if error.fault() == Fault::Absent => self.report_once(at, unknown(at, error)),
             answer => self.unchecked(&at.place, &at.module, answer),
         }
     }
@@ -110,7 +132,7 @@ impl Judge<'_> {
         }
     }
 
-    fn not_looked_up(&mut self, at: &FoundHash) {
+    fn not_looked_up(&mut self, at: &'a FoundHash) {
         if self.rules.exempt.exempts(&at.module.path) {
             let reason = "exempt from the checksum database (GONOSUMDB, GOPRIVATE, --nosumdb)".to_owned();
             let (place, module) = (at.place.clone(), at.module.to_string());
@@ -126,10 +148,10 @@ impl Judge<'_> {
                 (Code::PrivateName, format!("{} looks private and was not sent to the database", at.module))
             }
         };
-        self.report(finding(code, at, message));
+        self.report_once(at, finding(code, at, message));
     }
 
-    fn compare(&mut self, at: &FoundHash, record: &ModuleRecord) {
+    fn compare(&mut self, at: &'a FoundHash, record: &ModuleRecord) {
         let AnyHash::H1(found) = at.hash else { return };
         let id = record.proven().id().get();
         let finding = match record.h1(at.kind) {
@@ -143,7 +165,7 @@ impl Judge<'_> {
                 finding(Code::UnknownVersion, at, message)
             }
         };
-        self.report(finding);
+        self.report_once(at, finding);
     }
 
     fn mismatch(&self, at: &FoundHash, found: H1, proved: H1, record: u64) -> Finding {
@@ -186,7 +208,34 @@ fn unknown(at: &FoundHash, error: &SumdbError) -> Finding {
 }
 
 fn finding(code: Code, at: &FoundHash, message: String) -> Finding {
-    Finding::new(code, message).at(at.place.clone()).about(&at.module)
+    let help = at.is_cached().then(|| help_in_cache(code)).flatten().map(str::to_owned);
+    Finding { help, ..Finding::new(code, message).at(at.place.clone()).about(&at.module) }
+}
+
+/// Advice for the module cache, where [`Code::help`] is about go.sum.
+fn help_in_cache(code: Code) -> Option<&'static str> {
+    match code {
+        Code::HashMismatch => Some(
+            "The file in the module cache was changed, or downloaded without a check (GOSUMDB, GONOSUMDB). \
+             Remove the cache with `go clean -modcache` and build again: do not use what was built from it.",
+        ),
+        Code::UnknownVersion => Some(
+            "If the module is private, exempt it: GOPRIVATE or --nosumdb. If it is public, `go` did not check this download, or \
+             something else put it into the module cache: remove the cache with `go clean -modcache`.",
+        ),
+        _ => None,
+    }
+}
+
+/// Whether two hashes of one version have the same fault: a version that the database does not know, or whose content changed.
+fn is_one_cause(code: Code, first: &FoundHash, at: &FoundHash) -> bool {
+    let is_one_place = first.place.file == at.place.file || (first.is_cached() && at.is_cached());
+    let is_one_fault = match code {
+        Code::UnknownVersion | Code::PrivateName => true,
+        Code::HashMismatch => first.kind != at.kind,
+        _ => false,
+    };
+    is_one_place && is_one_fault
 }
 
 fn what(at: &FoundHash) -> String {

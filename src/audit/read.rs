@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::entry::{MAX_FINDINGS, more};
 use super::target::{MAX_USED, Target, is_standard};
@@ -188,6 +189,7 @@ impl Files {
 
     fn entries(&self, target: &Target, old_lines: &HashSet<String>, missing: &[Missing], entries: &mut Vec<Entry>) {
         let sum = target.file();
+        let shared: Arc<Path> = sum.as_path().into();
         let new = go_sum_lines(&self.sum).filter(|(bytes, _)| !old_lines.contains(&fields(bytes)));
         let (mut valid, mut malformed) = (0, 0);
         for (_, line) in new {
@@ -197,18 +199,18 @@ impl Files {
             };
             *count += 1;
             if *count <= max {
-                entries.push(entry(&sum, line));
+                entries.push(entry(&shared, line));
             }
         }
         entries.extend(too_many(&sum, valid));
         entries.extend(more(&sum, Code::MalformedLine, malformed).map(Entry::Finding));
         let go_mod = target.go_mod.clone().unwrap_or_default();
         if let Some(Err(error)) = self.go_mod.as_deref().map(parse_go_mod) {
-            let place = Place { file: go_mod.clone(), line: Some(error.0) };
+            let place = Place { file: go_mod.as_path().into(), line: Some(error.0) };
             entries.push(Entry::Finding(Finding::new(Code::MalformedLine, error.1).at(place)));
         }
         for Missing { line, module, .. } in missing.iter().take(MAX_FINDINGS) {
-            let place = Place { file: go_mod.clone(), line: Some(*line) };
+            let place = Place { file: go_mod.as_path().into(), line: Some(*line) };
             let sum = sum.file_name().unwrap_or_default().to_string_lossy();
             let message = format!("{module} is required, and {sum} has no line for its go.mod");
             entries.push(Entry::Finding(Finding::new(Code::MissingLine, message).at(place).about(module)));
@@ -238,8 +240,8 @@ fn go_mods_in(sum: &[u8]) -> HashSet<ModuleVersion> {
     go_sum_lines(sum).filter_map(|(_, line)| go_mod(line)).collect()
 }
 
-fn entry(sum: &Path, line: SumLine) -> Entry {
-    let place = Place { file: sum.to_owned(), line: Some(line.number) };
+fn entry(sum: &Arc<Path>, line: SumLine) -> Entry {
+    let place = Place { file: Arc::clone(sum), line: Some(line.number) };
     match line.content {
         SumContent::Hash(hash) => {
             Entry::Hash(FoundHash { place, module: hash.module, kind: hash.kind, hash: hash.hash })

@@ -56,7 +56,7 @@ impl LocalGo {
     }
 
     fn entry(&self, file: &Path, line: &ToolchainLine) -> Option<Entry> {
-        let place = Place { file: file.to_owned(), line: Some(line.line) };
+        let place = Place { file: file.into(), line: Some(line.line) };
         if line.verb == "toolchain" && line.name == "default" {
             return None;
         }

@@ -6,6 +6,10 @@ use super::limits::MAX_NAMED;
 
 /// The text on one line, with control and invisible characters escaped.
 pub(crate) fn safe(text: &str) -> String {
+    // Nearly all texts, and reports have many.
+    if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return text.to_owned();
+    }
     text.chars().map(|c| if is_plain(c) { c.to_string() } else { c.escape_default().to_string() }).collect()
 }
 

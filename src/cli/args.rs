@@ -84,7 +84,9 @@ pub(super) enum Command {
     /// Works without any configuration. Each module version is first proved in the checksum database; then its bytes are
     /// fetched, hashed, compared, stored, and only then served. Prints the command that points `go` at the mirror. Stops on
     /// SIGTERM and SIGINT, after the requests in progress.
-    #[command(after_long_help = "Examples:\n  sumgate serve\n  sumgate serve --config serve.toml --check")]
+    #[command(
+        after_long_help = "Environment:\n  SUMGATE_LOG  level of the log on stderr: error, warn, info (default), debug or trace\n\nExamples:\n  sumgate serve\n  sumgate serve --config serve.toml --check"
+    )]
     Serve(Box<ServeArgs>),
     /// Verify every go.sum entry against the checksum database
     ///

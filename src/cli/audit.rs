@@ -1,6 +1,7 @@
 //! `sumgate audit`: verifies go.sum files and the module cache against the database.
 
 use std::collections::{HashMap, HashSet};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
 use std::time::SystemTime;
@@ -15,7 +16,8 @@ use super::policies::Policies;
 use super::runtime::Runtime;
 use crate::audit::{Audit, Entry, LeftOut, LocalGo, ReadError, Reader, find, read_module_cache};
 use crate::base::fault::{Fault, in_full};
-use crate::finding::{Code, Ending, Finding, Place, RenderOptions, Report, Unaudited, render};
+use crate::base::tree::{Tree, folder_of, repository_by_words, working_folder};
+use crate::finding::{Code, Ending, Finding, Place, RenderOptions, Report, Root, Unaudited, render};
 use crate::go::environment::GoEnv;
 use crate::repository::tracks;
 use crate::store::Access;
@@ -43,7 +45,8 @@ pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
     let work = out::telling_whom(&audit.databases, audit.run(&given.entries, &answered));
     let mut report = Runtime::start()?.block_on(out::with_progress("looking up", total, &answered, work));
     report.policies = Some(in_force);
-    report.findings.splice(..0, findings);
+    let judged = std::mem::replace(&mut report.findings, given.findings);
+    report.findings.extend(judged.into_iter().chain(findings));
     report.base = bases.iter().flat_map(Bases::compared_with).collect();
     report.files = given.files;
     report.excluded = given.excluded;
@@ -54,14 +57,45 @@ pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
         // Old lines, which are not audited, may need the exception.
         report.findings.retain(|finding| finding.code != Code::UnusedException);
     }
-    show(&report, &args.output)
+    let paths = if args.modcache { &[][..] } else { &args.paths };
+    show(report, &args.output, paths)
 }
 
 /// Prints a report and returns its exit code.
-pub(super) fn show(report: &Report, output: &OutputArgs) -> Result<Exit, Failure> {
-    let options = RenderOptions { colour: out::colour(output.color), verbose: output.verbose, deny: output.deny };
-    out::deliver(&render(report, output.format, options))?;
-    Ok(ending(report, output))
+pub(super) fn show(mut report: Report, output: &OutputArgs, paths: &[PathBuf]) -> Result<Exit, Failure> {
+    report.put_worst_first();
+    let options = RenderOptions {
+        root: root_of(paths).map_err(|error| Failure::host("find the working folder", &error))?,
+        width: out::width(),
+        colour: out::colour(output.color),
+        verbose: output.verbose,
+        deny: output.deny,
+    };
+    out::stream(|out| render(&report, output.format, &options, out))?;
+    Ok(ending(&report, output))
+}
+
+/// The repository of the working folder; without one, that of the first path.
+fn root_of(paths: &[PathBuf]) -> io::Result<Root> {
+    let here = Path::new(".").canonicalize()?;
+    let trees = std::iter::once(Path::new(".")).chain(paths.iter().map(|path| folder_at(path)));
+    let mut trees = trees.filter_map(|folder| Tree::around(folder).ok()).filter(Tree::is_repository);
+    let top = trees.next().map_or_else(|| here.clone(), |tree| tree.root().to_owned());
+    // As typed: an absolute path may lead through links.
+    let typed = working_folder()?;
+    let typed_paths = std::iter::once(typed.clone()).chain(paths.iter().map(|path| typed.join(path)));
+    let names = typed_paths.filter_map(|path| repository_by_words(&path));
+    let names = names.filter(|name| name.canonicalize().is_ok_and(|real| real == top));
+    let module = here.ancestors().take_while(|folder| folder.starts_with(&top)).map(|folder| folder.join("go.mod"));
+    let module = module.into_iter().find(|file| file.is_file());
+    let module = module.and_then(|file| Some(file.strip_prefix(&top).ok()?.to_owned()));
+    let tops = std::iter::once(top.clone()).chain(names).collect();
+    Ok(Root::new(here, tops, module.unwrap_or_else(|| "go.mod".into())))
+}
+
+/// The folder that a path names, or that of the file.
+fn folder_at(path: &Path) -> &Path {
+    if path.is_dir() { path } else { folder_of(path) }
 }
 
 /// The exit code of a report.
@@ -69,8 +103,8 @@ pub(super) fn ending(report: &Report, output: &OutputArgs) -> Exit {
     match report.ending(output.deny) {
         Ending::Misbehaviour => Exit::Misbehaviour,
         Ending::NotFinished => Exit::NotFinished,
-        Ending::Findings => Exit::Findings,
-        Ending::Clean | Ending::Nothing => Exit::Success,
+        Ending::Findings if !output.exit_zero => Exit::Findings,
+        Ending::Findings | Ending::Clean | Ending::Nothing => Exit::Success,
     }
 }
 
@@ -78,7 +112,10 @@ pub(super) fn ending(report: &Report, output: &OutputArgs) -> Exit {
 #[derive(Default)]
 struct Input {
     files: Vec<PathBuf>,
+    /// What needs a lookup.
     entries: Vec<Entry>,
+    /// What needs none. There may be 200,000 of them, so they are not copied.
+    findings: Vec<Finding>,
     excluded: Vec<(PathBuf, String)>,
     /// Files, and why `go` does not read them for this repository; none if it does.
     apart: HashMap<PathBuf, Option<&'static str>>,
@@ -91,7 +128,7 @@ fn go_sums(args: &AuditArgs, go: &GoEnv, mut bases: Option<&mut Bases>) -> Resul
     for path in &args.paths {
         let found = find(path, &left_out).map_err(Failure::usage)?;
         let unread = found.unread.into_iter().filter(|(path, _)| seen.insert(path.clone()));
-        given.unchecked.extend(unread.map(|(path, error)| not_read(path, &format!("cannot read it: {error}"))));
+        given.unchecked.extend(unread.map(|(path, error)| not_read(&path, &format!("cannot read it: {error}"))));
         let base = bases.as_mut().map(|bases| bases.at(path)).transpose()?;
         let reader = Reader { tree: &found.tree, base, go: &go };
         for target in found.targets {
@@ -105,9 +142,9 @@ fn go_sums(args: &AuditArgs, go: &GoEnv, mut bases: Option<&mut Bases>) -> Resul
                 continue;
             }
             match reader.read(&target) {
-                Ok(entries) => given.entries.extend(entries),
+                Ok(entries) => given.add(entries),
                 Err(error @ ReadError::Base(_)) => return Err(Failure::usage(error)),
-                Err(error) => given.unchecked.push(not_read(target.file(), &error)),
+                Err(error) => given.unchecked.push(not_read(&target.file(), &error)),
             }
             given.files.push(target.file());
         }
@@ -116,23 +153,32 @@ fn go_sums(args: &AuditArgs, go: &GoEnv, mut bases: Option<&mut Bases>) -> Resul
         given.excluded.extend(found.excluded.into_iter().filter(|(path, _)| seen.insert(path.clone())));
         let vendored = found.vendored.into_iter().filter(|path| seen.insert(path.clone()));
         let message = "the files of this vendor folder were not checked: no hash covers them";
-        let finding = |path: PathBuf| Entry::Finding(Finding::new(Code::VendorUnproved, message).at(&*path));
-        given.entries.extend(vendored.map(finding));
+        given.findings.extend(vendored.map(|path| Finding::new(Code::VendorUnproved, message).at(&*path)));
     }
     Ok(given)
 }
 
 impl Input {
+    fn add(&mut self, entries: Vec<Entry>) {
+        for entry in entries {
+            match entry {
+                Entry::Finding(finding) => self.findings.push(finding),
+                Entry::Unchecked(unchecked) => self.unchecked.push(unchecked),
+                entry => self.entries.push(entry),
+            }
+        }
+    }
+
     /// A cache or data folder in the tree is skipped. If git tracks files in it, a pull request can write them.
     fn filled(&mut self, folder: &Path) {
-        let place = Place { file: folder.to_owned(), line: None };
+        let place = Place::from(folder);
         let asked = folder.canonicalize().map_err(|error| error.to_string());
         match asked.and_then(|real| tracks(&real).map_err(|error| in_full(&error))) {
             Ok(false) => {}
             Ok(true) => {
                 let message = "git tracks files in this folder, which was not audited";
                 let finding = Finding::new(Code::TrackedCache, message).at(place);
-                self.entries.push(Entry::Finding(finding));
+                self.findings.push(finding);
             }
             Err(why) => {
                 let reason = format!("it is unknown whether git tracks files in it: {why}");
@@ -142,8 +188,8 @@ impl Input {
     }
 }
 
-pub(super) fn not_read(file: PathBuf, why: &impl std::fmt::Display) -> Unaudited {
-    let (place, module) = (Place { file, line: None }, "all of it".to_owned());
+pub(super) fn not_read(file: &Path, why: &impl std::fmt::Display) -> Unaudited {
+    let (place, module) = (Place::from(file), "all of it".to_owned());
     Unaudited { place, module, reason: why.to_string(), cause: None }
 }
 
@@ -167,5 +213,7 @@ fn module_cache(go: &GoEnv) -> Result<Input, Failure> {
         let message = format!("the module cache {} is empty: run `go mod download` first", cache.display());
         return Err(Failure::new(Fault::Request, message));
     }
-    Ok(Input { files: vec![cache], entries, ..Input::default() })
+    let mut given = Input { files: vec![cache], ..Input::default() };
+    given.add(entries);
+    Ok(given)
 }

@@ -25,11 +25,11 @@ pub(super) fn run(args: &DoctorArgs) -> Result<Exit, Failure> {
     let left_out = left_out(&go, &[], None)?;
     let seen = Runtime::start()?.block_on(gather(go, &args.path, &left_out, &http));
     let findings = examine(&seen);
-    let unchecked = |(path, why): &(_, String)| not_read(PathBuf::clone(path), why);
+    let unchecked = |(path, why): &(PathBuf, String)| not_read(path, why);
     let unchecked: Vec<_> = seen.unsearched.iter().map(unchecked).collect();
     let report = Report { findings, unchecked, ..Report::default() };
     if !args.fix {
-        return show(&report, &args.output);
+        return show(report, &args.output, std::slice::from_ref(&args.path));
     }
     for finding in &report.findings {
         if let Some(command) = fix(finding, &seen.go) {

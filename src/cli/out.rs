@@ -1,6 +1,7 @@
 //! Printing. Results go to stdout, everything else to stderr, so that a pipe gets results alone.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -13,6 +14,12 @@ use crate::sumdb::Databases;
 
 /// Ten times a second looks smooth.
 const REDRAW: Duration = Duration::from_millis(100);
+/// Larger than most writes of a report, and small beside its memory.
+const BUFFER: usize = 64 << 10;
+/// Where no terminal says otherwise.
+const DEFAULT_WIDTH: usize = 100;
+/// Shorter lines have room for hardly a word, longer ones are hard to read.
+const WIDTHS: RangeInclusive<usize> = 30..=140;
 /// After this time without anything from a database, the user should know what the command waits for.
 const TELL_AFTER: Duration = Duration::from_secs(2);
 
@@ -30,6 +37,23 @@ pub(super) fn deliver(text: &str) -> Result<(), Failure> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::host("write the result", &error)),
         _ => Ok(()),
     }
+}
+
+/// Prints a long result piece by piece, as [`deliver`] does.
+pub(super) fn stream(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
+    let mut stdout = BufWriter::with_capacity(BUFFER, io::stdout().lock());
+    match write(&mut stdout).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::host("write the result", &error)),
+        _ => Ok(()),
+    }
+}
+
+/// The length of lines with running text: `COLUMNS`, or that of the terminal, or else 100.
+pub(super) fn width() -> usize {
+    let columns = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
+    let of_terminal = || rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_col));
+    let known = columns.or_else(of_terminal).filter(|width| *width > 0);
+    known.map_or(DEFAULT_WIDTH, |width| width.clamp(*WIDTHS.start(), *WIDTHS.end()))
 }
 
 /// Prints a message to stderr. It may contain untrusted file names, so control characters are escaped, and every line has a prefix:

@@ -82,7 +82,7 @@ impl Policies {
             changes = vec![format!("it cannot be read: {}", why.lines().next().unwrap_or_default())];
         }
         let findings =
-            if changes.is_empty() { Vec::new() } else { vec![finding(file.as_ref().unwrap_or(&path), changes)] };
+            if changes.is_empty() { Vec::new() } else { vec![finding(file.as_ref().unwrap_or(&path), &changes)] };
         Ok(Self { now, base: then.ok().map(|policy| (path, policy)), findings })
     }
 
@@ -138,8 +138,8 @@ fn is_same(one: &Path, other: &Path) -> bool {
     one == other || (one.file_name() == other.file_name() && folder(one).is_some_and(|one| Some(one) == folder(other)))
 }
 
-fn finding(file: &Path, changes: Vec<String>) -> Finding {
-    let facts = changes.into_iter().map(|change| ("change".to_owned(), change)).collect();
+fn finding(file: &Path, changes: &[String]) -> Finding {
+    let facts = changes.iter().map(|change| ("change", change)).collect();
     let message = "the policy may allow what the policy at the base refuses";
     Finding { facts, ..Finding::new(Code::PolicyLoosened, message).at(file) }
 }

@@ -146,6 +146,21 @@ codes! {
         "Read the message; name programs with --subject FILE.";
 }
 
+/// The number of codes in [`WORST`].
+const WORSE_THAN_OTHERS: u8 = 8;
+
+/// What a reader with little room must see first.
+const WORST: [Code; WORSE_THAN_OTHERS as usize] = [
+    Code::HashMismatch,
+    Code::ModuleNotReleased,
+    Code::ConflictingLines,
+    Code::PolicyLoosened,
+    Code::TrackedCache,
+    Code::NotARegularFile,
+    Code::PolicyDenied,
+    Code::UnreadableFile,
+];
+
 /// The stable names: the names of the variants in kebab case, as clap writes them.
 static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
     Code::all().iter().filter_map(|code| Some(code.to_possible_value()?.get_name().to_owned())).collect()
@@ -165,6 +180,21 @@ impl Code {
     /// The severity.
     pub fn severity(self) -> Severity {
         self.facts().0
+    }
+
+    /// Its number in an order of all codes, worst first: other code than expected, then what lets it pass, then the rest.
+    pub(super) fn rank(self) -> u8 {
+        let others = WORSE_THAN_OTHERS.saturating_add(self as u8);
+        WORST
+            .iter()
+            .zip(0..WORSE_THAN_OTHERS)
+            .find_map(|(worst, rank)| (*worst == self).then_some(rank))
+            .unwrap_or(others)
+    }
+
+    /// The address of its documentation.
+    pub(super) fn page(self) -> String {
+        format!("{}/blob/main/docs/findings.md#{}", env!("CARGO_PKG_REPOSITORY"), self.name())
     }
 
     /// The meaning, in one sentence.

@@ -1,49 +1,53 @@
 //! Text for terminals: findings by file, the advice for each kind once, and a verdict in the last line.
 
 use std::collections::BTreeSet;
+use std::io::{self, Write};
 
 use clap::builder::styling::{AnsiColor, Style};
 
 use super::unchecked::by_cause;
 use super::{Ending, Finding, ProofTree, RenderOptions, Report, Severity, Unaudited};
-use crate::base::text::{safe, safe_path};
+use crate::base::text::{safe, safe_lines, safe_path};
 
 /// Lines with one cause that are listed all the same: they do not hide what else is shown.
 const FEW: usize = 5;
 
-pub(super) fn render(report: &Report, options: RenderOptions) -> String {
-    let mut text = String::new();
+pub(super) fn write(report: &Report, options: &RenderOptions, out: &mut dyn Write) -> io::Result<()> {
     let mut explained = BTreeSet::new();
     let first_apart = report.findings.iter().position(|finding| finding.apart);
     for (at, finding) in report.findings.iter().enumerate() {
         if first_apart == Some(at) {
-            text.push_str("In files that `go` does not read for this repository:\n\n");
+            out.write_all(b"In files that `go` does not read for this repository:\n\n")?;
         }
-        text.push_str(&shown(finding, options));
-        if explained.insert((finding.code, finding.help.clone())) {
+        out.write_all(shown(finding, options).as_bytes())?;
+        if explained.insert((finding.code, finding.help.as_deref())) {
             let advice = if finding.help.is_some() { "" } else { finding.code.meaning() };
-            text.push_str(&wrapped(&format!("{advice} {}", finding.advice())));
+            out.write_all(wrapped(&format!("{advice} {}", finding.advice()), options.width).as_bytes())?;
         }
-        text.push('\n');
+        writeln!(out)?;
     }
     if options.verbose {
-        report.skipped.iter().for_each(|skipped| text.push_str(&unaudited("skipped", skipped)));
+        report.skipped.iter().try_for_each(|skipped| out.write_all(unaudited("skipped", skipped).as_bytes()))?;
     }
     for (path, why) in &report.excluded {
-        text.push_str(&format!("{}: excluded ({})\n", safe_path(path), safe(why)));
+        writeln!(out, "{}: excluded ({})", safe_path(path), safe(why))?;
     }
     for group in by_cause(&report.unchecked) {
         let summary = group.summary();
         if summary.is_none() || options.verbose || group.lines.len() <= FEW {
-            group.lines.iter().for_each(|line| text.push_str(&unaudited("not checked", line)));
+            group.lines.iter().try_for_each(|line| out.write_all(unaudited("not checked", line).as_bytes()))?;
         }
-        text.extend(summary.map(|summary| format!("{summary}\n")));
+        if let Some(summary) = summary {
+            writeln!(out, "{summary}")?;
+        }
     }
-    text.push_str(&verdict(report, options));
-    text
+    if let Some(one) = &report.misbehaviour {
+        writeln!(out, "{}\n", safe_lines(&one.message).replace('\n', "\n    "))?;
+    }
+    out.write_all(verdict(report, options).as_bytes())
 }
 
-fn shown(finding: &Finding, options: RenderOptions) -> String {
+fn shown(finding: &Finding, options: &RenderOptions) -> String {
     let colour = match finding.severity() {
         Severity::Error => AnsiColor::Red,
         Severity::Warning => AnsiColor::Yellow,
@@ -52,8 +56,9 @@ fn shown(finding: &Finding, options: RenderOptions) -> String {
     let place = finding.place.as_ref().map_or_else(String::new, |place| format!("{}: ", safe(&place.to_string())));
     let label = painted(&format!("{}[{}]", finding.severity(), finding.code.name()), colour, options);
     let mut text = format!("{place}{label}: {}\n", safe(&finding.message));
+    text.extend(finding.also.iter().map(|place| format!("    also in {}\n", safe(&place.to_string()))));
     let width = finding.facts.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    for (name, value) in &finding.facts {
+    for (name, value) in finding.facts.iter() {
         text.push_str(&format!("    {:width$}  {}\n", safe(name), safe(value)));
     }
     text
@@ -64,7 +69,7 @@ fn unaudited(what: &str, line: &Unaudited) -> String {
 }
 
 /// One line with the ending and the counts.
-pub(super) fn verdict(report: &Report, options: RenderOptions) -> String {
+pub(super) fn verdict(report: &Report, options: &RenderOptions) -> String {
     let mut words = Vec::new();
     let count = |severity| report.findings.iter().filter(|finding| finding.severity() == severity).count();
     for severity in [Severity::Error, Severity::Warning, Severity::Note] {
@@ -105,24 +110,28 @@ pub(super) fn verdict(report: &Report, options: RenderOptions) -> String {
     format!("{}{separator}{}\n", painted(&head, colour, options), words.join(", "))
 }
 
-fn painted(text: &str, colour: AnsiColor, options: RenderOptions) -> String {
+fn painted(text: &str, colour: AnsiColor, options: &RenderOptions) -> String {
     let style = Style::new().bold().fg_color(Some(colour.into()));
     if options.colour { format!("{style}{text}{style:#}") } else { text.to_owned() }
 }
 
-/// Wraps a text into indented lines of at most 100 characters.
-fn wrapped(text: &str) -> String {
+/// Wraps a text into indented lines of at most `width` characters. A longer word has a line of its own.
+fn wrapped(text: &str, width: usize) -> String {
+    const INDENT: usize = 4;
     let mut lines = String::new();
-    let mut line = String::new();
+    let (mut line, mut length) = (String::new(), 0);
     for word in text.split_whitespace() {
-        if !line.is_empty() && line.chars().count() + word.chars().count() > 95 {
+        let more = word.chars().count();
+        if length > 0 && INDENT + length + 1 + more > width {
             lines.push_str(&format!("    {line}\n"));
-            line.clear();
+            (line, length) = (String::new(), 0);
         }
-        if !line.is_empty() {
+        if length > 0 {
             line.push(' ');
+            length += 1;
         }
         line.push_str(word);
+        length += more;
     }
     if line.is_empty() { lines } else { lines + &format!("    {line}\n") }
 }

@@ -1,40 +1,67 @@
 //! JSON for programs: one document of schema `sumgate/audit/1`. Fields may be added, but are never changed or removed.
 
+use std::io::{self, Write};
+
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Finding, Place, RenderOptions, Report, Unaudited};
+use super::each::Each;
+use super::{Ending, Finding, Place, RenderOptions, Report, Unaudited};
 
 /// The JSON Schema (draft 2020-12) of the document.
 pub const SCHEMA: &str = include_str!("audit.schema.json");
 
-pub(super) fn render(report: &Report, options: RenderOptions) -> String {
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    version: &'static str,
+    ending: Ending,
+    deny: &'static str,
+    files: Vec<String>,
+    base: Vec<Value>,
+    excluded: Vec<Value>,
+    proved: usize,
+    database: Option<Value>,
+    policy: Option<String>,
+    base_policy: Option<String>,
+    findings: Each<'a, Finding>,
+    skipped: Each<'a, Unaudited>,
+    unchecked: Each<'a, Unaudited>,
+    misbehaviour: Option<Value>,
+}
+
+pub(super) fn write(report: &Report, options: &RenderOptions, out: &mut dyn Write) -> io::Result<()> {
     let policies = report.policies.clone().unwrap_or_default();
-    let document = json!({
-        "schema": "sumgate/audit/1",
-        "version": env!("CARGO_PKG_VERSION"),
-        "ending": report.ending(options.deny),
-        "deny": options.deny.name(),
-        "files": report.files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>(),
-        "base": report.base.iter().map(|base| {
-            json!({"work_tree": base.work_tree.display().to_string(), "commit": base.commit})
-        }).collect::<Vec<_>>(),
-        "excluded": report.excluded.iter().map(|(path, why)| {
-            json!({"path": path.display().to_string(), "reason": why})
-        }).collect::<Vec<_>>(),
-        "proved": report.proved,
-        "database": report.database.as_ref().map(|tree| {
-            json!({"name": tree.name, "tree_size": tree.size, "current": tree.is_current})
-        }),
-        "policy": policies.now.map(|path| path.display().to_string()),
-        "base_policy": policies.base.map(|path| path.display().to_string()),
-        "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
-        "skipped": report.skipped.iter().map(unaudited).collect::<Vec<_>>(),
-        "unchecked": report.unchecked.iter().map(unaudited).collect::<Vec<_>>(),
-        "misbehaviour": report.misbehaviour.as_ref().map(|one| {
-            json!({"message": one.message, "evidence": one.evidence.display().to_string()})
-        }),
-    });
-    format!("{document:#}\n")
+    let base = report
+        .base
+        .iter()
+        .map(|base| json!({"work_tree": base.work_tree.display().to_string(), "commit": base.commit}));
+    let excluded = report.excluded.iter().map(|(path, why)| json!({"path": path.display().to_string(), "reason": why}));
+    let document = Document {
+        schema: "sumgate/audit/1",
+        version: env!("CARGO_PKG_VERSION"),
+        ending: report.ending(options.deny),
+        deny: options.deny.name(),
+        files: report.files.iter().map(|file| file.display().to_string()).collect(),
+        base: base.collect(),
+        excluded: excluded.collect(),
+        proved: report.proved,
+        database: report
+            .database
+            .as_ref()
+            .map(|tree| json!({"name": tree.name, "tree_size": tree.size, "current": tree.is_current})),
+        policy: policies.now.map(|path| path.display().to_string()),
+        base_policy: policies.base.map(|path| path.display().to_string()),
+        findings: Each { items: &report.findings, value: &finding },
+        skipped: Each { items: &report.skipped, value: &unaudited },
+        unchecked: Each { items: &report.unchecked, value: &unaudited },
+        misbehaviour: report
+            .misbehaviour
+            .as_ref()
+            .map(|one| json!({"message": one.message, "evidence": one.evidence.display().to_string()})),
+    };
+    serde_json::to_writer_pretty(&mut *out, &document)?;
+    writeln!(out)
 }
 
 fn finding(finding: &Finding) -> Value {
@@ -43,6 +70,7 @@ fn finding(finding: &Finding) -> Value {
         "severity": finding.severity().name(),
         "apart": finding.apart,
         "place": finding.place.as_ref().map(place),
+        "also": finding.also.iter().map(place).collect::<Vec<_>>(),
         "module": finding.module,
         "message": finding.message,
         "facts": finding.facts.iter().map(|(name, value)| json!({"name": name, "value": value})).collect::<Vec<_>>(),

@@ -1,69 +1,141 @@
 //! JUnit XML for test reports, as Jenkins and GitLab read it. Each file is a suite, each finding a failure, each line that
 //! could not be checked an error, and the proved lines together are one test that passed.
 
+use std::collections::HashMap;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::{Place, Report};
+use super::{Finding, Place, RenderOptions, Report, Root, Unaudited};
 
-pub(super) fn render(report: &Report) -> String {
-    let mut text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"sumgate audit\">\n".to_owned();
-    let is_in = |file: &Path, place: Option<&Place>| place.is_some_and(|place| place.file == file);
-    for file in &report.files {
-        text.push_str(&of_files(&file.display().to_string(), report, |place| is_in(file, place)));
+/// GitLab reads no file with more than 250,000 elements and attributes (issue 507482 of gitlab-org/gitlab).
+/// A case has at most seven, and its suite, if it is the only one there, six.
+const MAX_CASES: usize = 15_000;
+/// GitLab reads no file of 30 MB or more (its page "Unit test reports"). The rest is for what is outside
+/// the cases.
+const MAX_BYTES: usize = 20_000_000;
+
+/// What a case is about. Its text is made twice, and not kept.
+#[derive(Clone, Copy)]
+enum Case<'a> {
+    Finding(&'a Finding),
+    NotChecked(&'a Unaudited),
+    Excluded(&'a (PathBuf, String)),
+}
+
+/// The suites, in the order of their first cases, and the number of cases over the limits.
+struct Suites<'a> {
+    all: Vec<(String, Vec<Case<'a>>)>,
+    more: usize,
+}
+
+pub(super) fn write(report: &Report, options: &RenderOptions, out: &mut dyn Write) -> io::Result<()> {
+    let root = &options.root;
+    let suites = suites(report, root);
+    out.write_all(b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"sumgate audit\">\n")?;
+    for (name, cases) in &suites.all {
+        let count = |is: fn(&Case<'_>) -> bool| cases.iter().filter(|case| is(case)).count();
+        let failures = count(|case| matches!(case, Case::Finding(_)));
+        let errors = count(|case| matches!(case, Case::NotChecked(_)));
+        write_start(out, name, [cases.len(), failures, errors, cases.len() - failures - errors])?;
+        cases.iter().try_for_each(|case| out.write_all(case.text(root).as_bytes()))?;
+        writeln!(out, "  </testsuite>")?;
     }
-    // Such as a go.mod next to a go.sum, or a file of the module cache.
-    let others = of_files("other files", report, |place| !report.files.iter().any(|file| is_in(file, place)));
-    text.push_str(if others.contains("<testcase") { &others } else { "" });
-    if !report.excluded.is_empty() {
-        // Excluded files are skipped tests.
-        let count = report.excluded.len();
-        let case = |(path, why): &(PathBuf, String)| {
-            case(&path.display().to_string(), &format!("<skipped message=\"{}\"/>", escaped(why)))
-        };
-        let counts = format!("tests=\"{count}\" skipped=\"{count}\" failures=\"0\" errors=\"0\"");
-        text.push_str(&suite("excluded", &counts, &report.excluded.iter().map(case).collect::<String>()));
+    write_summary(report, suites.more, out)?;
+    writeln!(out, "</testsuites>")
+}
+
+fn suites<'a>(report: &'a Report, root: &Root) -> Suites<'a> {
+    let mut suites = Suites { all: Vec::new(), more: 0 };
+    let (mut of_file, mut cases, mut bytes) = (HashMap::new(), 0, 0);
+    let findings = report.findings.iter().map(Case::Finding);
+    let unchecked = report.unchecked.iter().map(Case::NotChecked);
+    for case in findings.chain(unchecked).chain(report.excluded.iter().map(Case::Excluded)) {
+        let file = case.suite();
+        // Each case may begin a suite, which has its name once more.
+        let name = || escaped(&root.shown(file).display().to_string());
+        if cases < MAX_CASES && bytes <= MAX_BYTES {
+            bytes += case.text(root).len() + name().len();
+        }
+        if cases == MAX_CASES || bytes > MAX_BYTES {
+            suites.more += 1;
+            continue;
+        }
+        cases += 1;
+        let at = *of_file.entry(file).or_insert(suites.all.len());
+        if at == suites.all.len() {
+            suites.all.push((name(), Vec::new()));
+        }
+        suites.all[at].1.push(case);
     }
-    let (errors, case) = match &report.misbehaviour {
-        None => {
-            let policies = report.policies.as_ref().map(|policies| format!(", {policies}")).unwrap_or_default();
-            let since: String = report.base.iter().map(|base| format!(", new since {}", base.commit)).collect();
-            let proved = escaped(&format!("{} hashes proved{since}{policies}", report.proved));
-            (0, format!("    <testcase name=\"{proved}\"/>\n"))
-        }
-        Some(one) => {
-            let message = escaped(&format!("{} ({})", one.message, one.evidence.display()));
-            (1, case("the database", &format!("<error message=\"{message}\"/>")))
-        }
+    suites
+}
+
+/// What was proved, what is left out, and whether the database misbehaved.
+fn write_summary(report: &Report, more: usize, out: &mut dyn Write) -> io::Result<()> {
+    let (failures, errors) = (usize::from(more > 0), usize::from(report.misbehaviour.is_some()));
+    write_start(out, "summary", [failures + 1, failures, errors, 0])?;
+    if more > 0 {
+        let message = format!("{more} more are not listed, the least severe ones: --format json has all");
+        let failure = format!("<failure message=\"{message}\"/>");
+        out.write_all(case("findings that are not listed", "", &failure).as_bytes())?;
+    }
+    let last = if let Some(one) = &report.misbehaviour {
+        case("the database", "", &format!("<error message=\"{}\"/>", escaped(&one.message)))
+    } else {
+        let policies = report.policies.as_ref().map(|policies| format!(", {policies}")).unwrap_or_default();
+        let since: String = report.base.iter().map(|base| format!(", new since {}", base.commit)).collect();
+        case(&format!("{} hashes proved{since}{policies}", report.proved), "", "")
     };
-    text + &suite("summary", &format!("tests=\"1\" failures=\"0\" errors=\"{errors}\""), &case) + "</testsuites>\n"
+    out.write_all(last.as_bytes())?;
+    writeln!(out, "  </testsuite>")
 }
 
-/// A suite of the findings and the unchecked lines whose place satisfies `is_here`.
-fn of_files(name: &str, report: &Report, is_here: impl Fn(Option<&Place>) -> bool) -> String {
-    let findings: Vec<_> = report.findings.iter().filter(|finding| is_here(finding.place.as_ref())).collect();
-    let unchecked: Vec<_> = report.unchecked.iter().filter(|line| is_here(Some(&line.place))).collect();
-    let (failures, errors, mut cases) = (findings.len(), unchecked.len(), String::new());
-    for finding in findings {
-        let (place, code) = (finding.place.as_ref().map(ToString::to_string).unwrap_or_default(), finding.code.name());
-        let facts: String = finding.facts.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
-        let (message, text) = (escaped(&finding.message), escaped(&format!("{facts}{}", finding.advice())));
-        let failure = format!("<failure type=\"{code}\" message=\"{message}\">{text}</failure>");
-        cases.push_str(&case(&format!("{code} {place}"), &failure));
+fn write_start(out: &mut dyn Write, name: &str, counts: [usize; 4]) -> io::Result<()> {
+    let [tests, failures, errors, skipped] = counts;
+    write!(out, "  <testsuite name=\"{name}\" tests=\"{tests}\" failures=\"{failures}\" ")?;
+    writeln!(out, "errors=\"{errors}\" skipped=\"{skipped}\">")
+}
+
+impl<'a> Case<'a> {
+    /// The file that names its suite.
+    fn suite(self) -> &'a Path {
+        match self {
+            Self::Finding(finding) => finding.place.as_ref().map_or(Path::new("the environment"), |place| &place.file),
+            Self::NotChecked(line) => &line.place.file,
+            Self::Excluded(_) => Path::new("excluded"),
+        }
     }
-    for line in unchecked {
-        let error = format!("<error message=\"not checked: {}\"/>", escaped(&line.reason));
-        cases.push_str(&case(&format!("{} {}", line.module, line.place), &error));
+
+    fn text(self, root: &Root) -> String {
+        let shown = |place: &Place| Place { file: root.shown(&place.file).into(), line: place.line }.to_string();
+        let attribute = |place: &Place| {
+            let inside = root.inside(&place.file)?;
+            Some(format!(" file=\"{}\"", escaped(&inside.display().to_string())))
+        };
+        match self {
+            Self::Finding(finding) => {
+                let (place, code) = (finding.place.as_ref(), finding.code.name());
+                let (message, text) = (escaped(&finding.message), escaped(&finding.text()));
+                let failure = format!("<failure type=\"{code}\" message=\"{message}\">{text}</failure>");
+                let name = format!("{code} {}", place.map(shown).unwrap_or_default());
+                case(&name, &place.and_then(attribute).unwrap_or_default(), &failure)
+            }
+            Self::NotChecked(line) => {
+                let error = format!("<error message=\"not checked: {}\"/>", escaped(&line.reason));
+                let name = format!("{} {}", line.module, shown(&line.place));
+                case(&name, &attribute(&line.place).unwrap_or_default(), &error)
+            }
+            // A skipped test.
+            Self::Excluded((path, why)) => {
+                let skipped = format!("<skipped message=\"{}\"/>", escaped(why));
+                case(&root.shown(path).display().to_string(), "", &skipped)
+            }
+        }
     }
-    let counts = format!("tests=\"{}\" failures=\"{failures}\" errors=\"{errors}\"", failures + errors);
-    suite(name, &counts, &cases)
 }
 
-fn suite(name: &str, counts: &str, cases: &str) -> String {
-    format!("  <testsuite name=\"{}\" {counts}>\n{cases}  </testsuite>\n", escaped(name))
-}
-
-fn case(name: &str, result: &str) -> String {
-    format!("    <testcase name=\"{}\">{result}</testcase>\n", escaped(name))
+fn case(name: &str, attribute: &str, result: &str) -> String {
+    format!("    <testcase name=\"{}\"{attribute}>{result}</testcase>\n", escaped(name))
 }
 
 /// Escapes attributes and text. XML 1.0 cannot represent most control characters.

@@ -1,4 +1,6 @@
-//! The formats of reports. Each is a pure function in a file of its own.
+//! The formats of reports. Each is a function in a file of its own, which writes as it goes: a report may have 200,000 findings.
+
+use std::io::{self, Write};
 
 use super::{RenderOptions, Report, github, human, json, junit, sarif};
 
@@ -17,13 +19,13 @@ pub enum Format {
     Github,
 }
 
-/// Renders `report`.
-pub fn render(report: &Report, format: Format, options: RenderOptions) -> String {
+/// Writes `report` to `out`, in many small pieces.
+pub fn render(report: &Report, format: Format, options: &RenderOptions, out: &mut dyn Write) -> io::Result<()> {
     match format {
-        Format::Human => human::render(report, options),
-        Format::Json => json::render(report, options),
-        Format::Sarif => sarif::render(report),
-        Format::Junit => junit::render(report),
-        Format::Github => github::render(report, options),
+        Format::Human => human::write(report, options, out),
+        Format::Json => json::write(report, options, out),
+        Format::Sarif => sarif::write(report, options, out),
+        Format::Junit => junit::write(report, options, out),
+        Format::Github => github::write(report, options, out),
     }
 }

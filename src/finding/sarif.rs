@@ -1,112 +1,212 @@
-//! SARIF 2.1.0 for code-scanning tools (<https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>).
+//! SARIF 2.1.0 for code-scanning tools (<https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>), in the subset and
+//! within the limits of GitHub (its page "SARIF support for code scanning").
 //!
 //! Findings are results. Unchecked lines and a database that misbehaved are notifications of an unsuccessful run, so that no
 //! tool treats missing results as a pass.
 
-use std::path::Path;
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{Code, Finding, Place, Report};
+use super::each::Each;
+use super::{Code, Finding, Misbehaviour, Place, RenderOptions, Report, Root, Unaudited};
+
+/// GitHub shows the first 5,000 results of a run, and rejects 25,001. Also the limit of notifications, which is our own.
+const MAX_RESULTS: usize = 5000;
+/// GitHub rejects a file of more than 10 MB after gzip, which never makes text longer. The results, and the notifications, may have
+/// 4 MB each before it, without white space.
+const MAX_BYTES: usize = 4_000_000;
+/// GitHub accepts ten locations of a result.
+const MAX_LOCATIONS: usize = 10;
+/// Characters of a message: three times those of the longest so far. Our own limit.
+const MAX_TEXT: usize = 3000;
 
 /// The characters of a URI path that are not percent-encoded (RFC 3986, section 3.3).
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-pub(super) fn render(report: &Report) -> String {
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(rename = "$schema")]
+    schema: &'static str,
+    version: &'static str,
+    runs: [Run<'a>; 1],
+}
+
+#[derive(Serialize)]
+struct Run<'a> {
+    tool: Value,
+    properties: Value,
+    results: Each<'a, Finding>,
+    invocations: [Invocation<'a>; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Invocation<'a> {
+    execution_successful: bool,
+    tool_execution_notifications: Each<'a, Notification<'a>>,
+}
+
+/// Something to say that is not a result.
+enum Notification<'a> {
+    Misbehaviour(&'a Misbehaviour),
+    NotChecked(&'a Unaudited),
+    Excluded(&'a (PathBuf, String)),
+    /// What the limits leave out.
+    More(String),
+}
+
+pub(super) fn write(report: &Report, options: &RenderOptions, out: &mut dyn Write) -> io::Result<()> {
     let mut codes: Vec<Code> = report.findings.iter().map(|finding| finding.code).collect();
     codes.sort_unstable();
     codes.dedup();
-    let results: Vec<Value> = report.findings.iter().map(|finding| result(finding, &codes)).collect();
-    let mut notifications: Vec<Value> = report
-        .unchecked
-        .iter()
-        .map(|line| {
-            let text = format!("{} was not checked: {}", line.module, line.reason);
-            json!({"level": "error", "message": {"text": text}, "locations": [location(&line.place)]})
-        })
-        .collect();
-    notifications.extend(report.misbehaviour.iter().map(|one| {
-        let text = format!("{} (evidence: {})", one.message, one.evidence.display());
-        json!({"level": "error", "message": {"text": text}})
-    }));
-    let is_finished = notifications.is_empty();
-    notifications.extend(report.excluded.iter().map(|(path, why)| {
-        let text = format!("{} was excluded ({why})", path.display());
-        json!({"level": "note", "message": {"text": text}, "locations": [location(&path.into())]})
-    }));
-    let document = json!({
-        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-        "version": "2.1.0",
-        "runs": [{
-            "tool": {"driver": {
-                "name": "sumgate",
-                "version": env!("CARGO_PKG_VERSION"),
-                "rules": codes.iter().copied().map(rule).collect::<Vec<_>>(),
-            }},
-            "properties": {
-                "policies": report.policies.as_ref().map(ToString::to_string),
-                "base": report.base.iter().map(|base| {
-                    json!({"workTree": base.work_tree.display().to_string(), "commit": base.commit})
-                }).collect::<Vec<_>>(),
-            },
-            "results": results,
-            "invocations": [{
-                "executionSuccessful": is_finished,
-                "toolExecutionNotifications": notifications,
-            }],
+    let result = |finding: &Finding| result(finding, &codes, &options.root);
+    let results = fitting(&report.findings, &result);
+    let more = report.findings.len() - results.len();
+    let notifications = notifications(report, more, &options.root);
+    let policies = report.policies.as_ref().map(ToString::to_string);
+    let base =
+        report.base.iter().map(|base| json!({"workTree": base.work_tree.display().to_string(), "commit": base.commit}));
+    let run = Run {
+        tool: json!({"driver": {
+            "name": "sumgate",
+            "version": env!("CARGO_PKG_VERSION"),
+            "informationUri": env!("CARGO_PKG_REPOSITORY"),
+            "rules": codes.iter().copied().map(rule).collect::<Vec<_>>(),
+        }}),
+        properties: json!({"policies": policies, "base": base.collect::<Vec<_>>()}),
+        results: Each { items: results, value: &result },
+        invocations: [Invocation {
+            execution_successful: report.unchecked.is_empty() && report.misbehaviour.is_none(),
+            tool_execution_notifications: Each { items: &notifications, value: &|one| one.value(&options.root) },
         }],
-    });
-    format!("{document:#}\n")
+    };
+    let schema = "https://json.schemastore.org/sarif-2.1.0.json";
+    serde_json::to_writer_pretty(&mut *out, &Document { schema, version: "2.1.0", runs: [run] })?;
+    writeln!(out)
+}
+
+/// The first items, as many as the limits allow.
+fn fitting<'a, T>(items: &'a [T], value: &dyn Fn(&T) -> Value) -> &'a [T] {
+    let mut bytes = 0;
+    let fits = |item: &&T| {
+        bytes += value(item).to_string().len();
+        bytes <= MAX_BYTES
+    };
+    let count = items.iter().take(MAX_RESULTS).take_while(fits).count();
+    &items[..count]
+}
+
+/// What there is to say besides the results, of which `more` are left out.
+fn notifications<'a>(report: &'a Report, more: usize, root: &Root) -> Vec<Notification<'a>> {
+    let mut all: Vec<Notification<'a>> = report.misbehaviour.iter().map(Notification::Misbehaviour).collect();
+    all.extend(report.unchecked.iter().map(Notification::NotChecked));
+    all.extend(report.excluded.iter().map(Notification::Excluded));
+    let (count, fitting) = (all.len(), fitting(&all, &|one| one.value(root)).len());
+    all.truncate(fitting);
+    if count > fitting {
+        let text = format!("{} more notifications are not in this file: --format json has all", count - fitting);
+        all.push(Notification::More(text));
+    }
+    if more > 0 {
+        let text = format!("{more} more findings are not in this file, the least severe ones: --format json has all");
+        all.push(Notification::More(text));
+    }
+    all
+}
+
+impl Notification<'_> {
+    fn value(&self, root: &Root) -> Value {
+        let (level, text, place) = match self {
+            Self::Misbehaviour(one) => ("error", one.message.clone(), None),
+            Self::NotChecked(line) => {
+                ("error", format!("{} was not checked: {}", line.module, line.reason), Some(line.place.clone()))
+            }
+            Self::Excluded((path, why)) => {
+                ("note", format!("{} was excluded ({why})", path.display()), Some(Place::from(path)))
+            }
+            Self::More(text) => ("note", text.clone(), None),
+        };
+        let mut value = json!({"level": level, "message": {"text": cut(&text)}});
+        if let Some(place) = place {
+            value["locations"] = json!([location(&place, root)]);
+        }
+        value
+    }
 }
 
 fn rule(code: Code) -> Value {
     json!({
         "id": code.name(),
+        "name": code.name(),
         "shortDescription": {"text": code.meaning()},
+        "fullDescription": {"text": format!("{} {}", code.meaning(), code.help())},
         "help": {"text": code.help()},
+        "helpUri": code.page(),
         "defaultConfiguration": {"level": code.severity().name()},
     })
 }
 
-fn result(finding: &Finding, codes: &[Code]) -> Value {
-    let facts: String = finding.facts.iter().map(|(name, value)| format!("\n{name}: {value}")).collect();
-    let mut result = json!({
+fn result(finding: &Finding, codes: &[Code], root: &Root) -> Value {
+    let mut text = finding.text();
+    let places: Vec<&Place> = finding.place.iter().chain(&finding.also).collect();
+    for place in places.iter().filter(|place| root.inside(&place.file).is_none()) {
+        text.push_str(&format!("\nfound in {place}"));
+    }
+    let mut locations: Vec<Value> = places.iter().take(MAX_LOCATIONS).map(|place| location(place, root)).collect();
+    if locations.is_empty() {
+        locations.push(location_in(root.module(), 1));
+    }
+    let fingerprint = fingerprint(finding, root);
+    json!({
         "ruleId": finding.code.name(),
         "ruleIndex": codes.iter().position(|code| *code == finding.code),
         "level": finding.severity().name(),
-        "message": {"text": format!("{}{facts}\n{}", finding.message, finding.advice())},
-        "partialFingerprints": {"sumgate/1": fingerprint(finding)},
-    });
-    if let Some(place) = &finding.place {
-        result["locations"] = json!([location(place)]);
-    }
-    result
+        "message": {"text": cut(&text)},
+        // GitHub reads this one only.
+        "partialFingerprints": {"primaryLocationLineHash": format!("{fingerprint}:1"), "sumgate/1": fingerprint},
+        "locations": locations,
+    })
 }
 
-fn location(place: &Place) -> Value {
-    let mut physical = json!({"artifactLocation": artifact(&place.file)});
-    if let Some(line) = place.line {
-        physical["region"] = json!({"startLine": line});
+/// A location in the repository; of a file elsewhere, that of the module. GitHub rejects a result without a file in the repository,
+/// and one without a line.
+fn location(place: &Place, root: &Root) -> Value {
+    match root.inside(&place.file) {
+        Some(file) => location_in(&file, place.line.unwrap_or(1)),
+        None => location_in(root.module(), 1),
     }
-    json!({"physicalLocation": physical})
 }
 
-/// The location of a file. A relative path is relative to the root of the source tree.
-fn artifact(file: &Path) -> Value {
-    let path = percent_encode(file.as_os_str().as_encoded_bytes(), PATH).to_string();
-    if file.is_absolute() {
-        json!({"uri": format!("file://{path}")})
-    } else {
-        json!({"uri": path, "uriBaseId": "%SRCROOT%"})
+/// A location of a file, relative to the top folder.
+fn location_in(file: &Path, line: u32) -> Value {
+    json!({"physicalLocation": {
+        "artifactLocation": {"uri": uri(file), "uriBaseId": "%SRCROOT%"},
+        "region": {"startLine": line},
+    }})
+}
+
+fn uri(file: &Path) -> String {
+    percent_encode(file.as_os_str().as_bytes(), PATH).to_string()
+}
+
+/// The beginning of a long text.
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(MAX_TEXT) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
     }
 }
 
 /// A fingerprint that does not change when lines move.
-fn fingerprint(finding: &Finding) -> String {
+fn fingerprint(finding: &Finding, root: &Root) -> String {
     let mut hash = Sha256::new();
-    let file = finding.place.as_ref().map(|place| place.file.display().to_string()).unwrap_or_default();
+    let file = finding.place.as_ref().map(|place| root.shown(&place.file).display().to_string()).unwrap_or_default();
     for part in [finding.code.name(), &file, finding.module.as_deref().unwrap_or_default(), &finding.message] {
         hash.update(part.as_bytes());
         hash.update([0]);

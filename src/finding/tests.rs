@@ -8,25 +8,27 @@ use serde_json::Value;
 use super::*;
 
 /// A text that attacks terminals, XML parsers, workflow commands and line-based readers.
-const HOSTILE: &str = "a\u{1b}[31m<b>&\"'\n::error::c%0A\u{0}\u{202e}\u{200b}\u{feff}\u{61c}\u{3164}\u{e0041}";
+pub(super) const HOSTILE: &str =
+    "a\u{1b}[31m<b>&\"'\n::error::c%0A\u{0}\u{202e}\u{200b}\u{feff}\u{61c}\u{3164}\u{e0041}";
 
-fn place(line: u32) -> Place {
-    Place { file: PathBuf::from("sub dir/go.sum"), line: Some(line) }
+pub(super) fn place(line: u32) -> Place {
+    Place { file: Path::new("sub dir/go.sum").into(), line: Some(line) }
 }
 
-fn finding(code: Code, line: u32, text: &str) -> Finding {
+pub(super) fn finding(code: Code, line: u32, text: &str) -> Finding {
     Finding {
         code,
         place: Some(place(line)),
+        also: Vec::new(),
         module: Some("a.com/b@v1.0.0".to_owned()),
         message: text.to_owned(),
-        facts: vec![("found".to_owned(), "h1:x".to_owned()), ("proved hash".to_owned(), text.to_owned())],
+        facts: [("found", "h1:x"), ("proved hash", text)].into_iter().collect(),
         help: None,
         apart: false,
     }
 }
 
-fn unaudited(line: u32, reason: &str) -> Unaudited {
+pub(super) fn unaudited(line: u32, reason: &str) -> Unaudited {
     Unaudited { place: place(line), module: "a.com/c@v1.0.0".to_owned(), reason: reason.to_owned(), cause: None }
 }
 
@@ -34,9 +36,9 @@ fn base(digits: &str, work_tree: &str) -> ComparedWith {
     ComparedWith { work_tree: PathBuf::from(work_tree), commit: digits.repeat(4) }
 }
 
-fn clean() -> Report {
+pub(super) fn clean() -> Report {
     Report {
-        files: vec![PathBuf::from("sub dir/go.sum")],
+        files: vec![Path::new("sub dir/go.sum").into()],
         proved: 7,
         database: Some(ProofTree { name: "sum.golang.org".to_owned(), size: 57, is_current: true }),
         ..Report::default()
@@ -44,7 +46,7 @@ fn clean() -> Report {
 }
 
 /// Reports of each ending, with hostile text in every field.
-fn reports() -> Vec<(Report, Ending)> {
+pub(super) fn reports() -> Vec<(Report, Ending)> {
     let with = |finding: Finding| Report { findings: vec![finding], ..clean() };
     let misbehaviour = Misbehaviour { message: HOSTILE.to_owned(), evidence: PathBuf::from("/x/fork.txt") };
     let nowhere = Finding { place: None, module: None, ..finding(Code::SumdbOff, 1, "off") };
@@ -69,12 +71,19 @@ fn reports() -> Vec<(Report, Ending)> {
     ]
 }
 
-fn options() -> RenderOptions {
-    RenderOptions { colour: false, verbose: true, deny: Severity::Warning }
+pub(super) fn options() -> RenderOptions {
+    let root = Root::new("/r/sub", vec!["/r".into()], "sub/go.mod");
+    RenderOptions { root, width: 100, colour: false, verbose: true, deny: Severity::Warning }
 }
 
-fn rendered(report: &Report, format: Format) -> String {
-    render(report, format, options())
+pub(super) fn rendered(report: &Report, format: Format) -> String {
+    rendered_with(report, format, &options())
+}
+
+pub(super) fn rendered_with(report: &Report, format: Format, options: &RenderOptions) -> String {
+    let mut out = Vec::new();
+    render(report, format, options, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
 }
 
 #[test]
@@ -103,7 +112,7 @@ fn human_reports_have_facts_advice_once_and_a_verdict_last() {
     let since = Report { base: vec![base("0123456789", "/x")], ..clean() };
     let commit = "0123456789".repeat(4);
     assert_eq!(last(&since), format!("clean: 7 proved, new since {commit}, tree of 57 records of sum.golang.org"));
-    let coloured = render(&clean(), Format::Human, RenderOptions { colour: true, ..options() });
+    let coloured = rendered_with(&clean(), Format::Human, &RenderOptions { colour: true, ..options() });
     assert!(coloured.contains("\u{1b}[1m\u{1b}[32mclean\u{1b}[0m"), "{coloured:?}");
 }
 
@@ -115,7 +124,8 @@ fn many_lines_of_one_cause_are_one_sentence_except_in_formats_for_programs() {
     let tree = ProofTree { name: "sum.golang.org".to_owned(), size: 57, is_current: false };
     let report = Report { unchecked, database: Some(tree), ..clean() };
     let quiet = RenderOptions { verbose: false, ..options() };
-    let shown = |format, options| render(&report, format, options).lines().map(str::to_owned).collect::<Vec<_>>();
+    let shown =
+        |format, options| rendered_with(&report, format, &options).lines().map(str::to_owned).collect::<Vec<_>>();
     let summary = "616 lines not checked: sum.golang.org cannot be reached (connection refused)";
     let damaged = "sub dir/go.sum:700: not checked: a.com/c@v1.0.0 (damaged)";
     let verdict = "NOT FINISHED, 617 not checked: 7 proved, stored tree of 57 records of sum.golang.org";
@@ -132,10 +142,13 @@ fn many_lines_of_one_cause_are_one_sentence_except_in_formats_for_programs() {
 
 #[test]
 fn findings_in_files_that_go_does_not_read_are_last_and_warnings() {
-    let other =
-        Finding { place: Some(Place { file: "go.sum".into(), line: Some(1) }), ..finding(Code::HashMismatch, 1, "b") };
+    let other = Finding {
+        place: Some(Place { file: Path::new("go.sum").into(), line: Some(1) }),
+        ..finding(Code::HashMismatch, 1, "b")
+    };
     let mut report = Report { findings: vec![finding(Code::HashMismatch, 2, "a"), other], ..clean() };
-    report.put_apart(&HashMap::from([(PathBuf::from("sub dir/go.sum"), "it lies below testdata")]));
+    report.put_apart(&HashMap::from([(Path::new("sub dir/go.sum").into(), "it lies below testdata")]));
+    report.put_worst_first();
     let severities: Vec<Severity> = report.findings.iter().map(Finding::severity).collect();
     assert_eq!(severities, [Severity::Error, Severity::Warning]);
     let text = rendered(&report, Format::Human);
@@ -174,10 +187,13 @@ fn workflow_commands_have_file_line_and_title() {
     let text = rendered(report, Format::Github);
     let lines: Vec<&str> = text.lines().collect();
     assert!(
-        lines[0].starts_with("::error file=sub dir/go.sum,line=2,title=hash-mismatch::x%0Afound: h1:x%0A"),
+        lines[0].starts_with("::error file=sub/sub dir/go.sum,line=2,title=hash-mismatch::x%0Afound: h1:x%0A"),
         "{text}"
     );
-    assert!(lines[1].starts_with("::error file=sub dir/go.sum,line=4,title=not checked::a.com/c@v1.0.0: "), "{text}");
+    assert!(
+        lines[1].starts_with("::error file=sub/sub dir/go.sum,line=4,title=not checked::a.com/c@v1.0.0: "),
+        "{text}"
+    );
 }
 
 #[test]
@@ -235,7 +251,7 @@ fn sarif_is_valid_by_its_schema_and_reports_failures() {
     let place = &found["locations"][0]["physicalLocation"];
     assert_eq!(
         (&place["artifactLocation"]["uri"], &place["region"]["startLine"]),
-        (&"sub%20dir/go.sum".into(), &2.into())
+        (&"sub/sub%20dir/go.sum".into(), &2.into())
     );
     let mut moved = reports()[7].0.clone();
     moved.findings[0].place = Some(self::place(99));

@@ -1,5 +1,7 @@
 //! Lines that were not checked, grouped by their common cause.
 
+use std::collections::HashMap;
+
 use super::Unaudited;
 use crate::base::text::safe;
 
@@ -20,11 +22,13 @@ impl Group<'_> {
 /// The groups in the order of their first lines.
 pub(super) fn by_cause(unchecked: &[Unaudited]) -> Vec<Group<'_>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
+    let mut of_cause: HashMap<&str, usize> = HashMap::new();
     for line in unchecked {
-        // The causes are few: each is about a database.
-        match groups.iter_mut().find(|group| group.cause.is_some() && group.cause == line.cause.as_deref()) {
+        let cause = line.cause.as_deref();
+        let at = cause.map_or(groups.len(), |cause| *of_cause.entry(cause).or_insert(groups.len()));
+        match groups.get_mut(at) {
             Some(group) => group.lines.push(line),
-            None => groups.push(Group { cause: line.cause.as_deref(), lines: vec![line] }),
+            None => groups.push(Group { cause, lines: vec![line] }),
         }
     }
     groups

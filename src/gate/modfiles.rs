@@ -74,7 +74,7 @@ impl ModuleFiles {
             }
         };
         if let Some(line) = folders.unread {
-            let place = Place { file: file.to_owned(), line: Some(line) };
+            let place = Place { file: file.into(), line: Some(line) };
             let message = "cannot parse the line: it may take a module from a folder";
             self.findings.push(Finding::new(Code::NotExamined, message).at(place));
         }

@@ -11,6 +11,7 @@ use super::metadata::raw::RawMetadata;
 use super::not_yet::Holds;
 use super::retractions::Retracted;
 use crate::base::clock::Clock;
+use crate::base::fault::Fault;
 use crate::policy::{Exception, InForce};
 use crate::release::{Context, EventLog, Expectations, Released};
 use crate::store::Store;
@@ -75,7 +76,10 @@ impl Pipeline {
         };
         match &released {
             Ok(file) => self.context.events.released(artifact, file.basis(), file.identity().size(), file.source()),
-            Err(error) => self.context.events.refused(artifact, error, error.refusal()),
+            Err(error) => {
+                let is_absent = matches!(error.fault(), Fault::Absent | Fault::NotServed);
+                self.context.events.refused(artifact, error, error.refusal(), is_absent);
+            }
         }
         released
     }

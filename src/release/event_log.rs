@@ -10,6 +10,7 @@ use super::error::Refusal;
 use super::obtain::ByteSource;
 use crate::base::fault::in_full;
 use crate::base::lock::lock;
+use crate::base::text::safe;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::ModuleVersion;
 
@@ -85,9 +86,15 @@ impl EventLog {
     }
 
     /// A file was not released. `refusal` is set if the bytes, a rule or the database forbid the release, and `None` after a
-    /// failure or absence.
-    pub(crate) fn refused(&self, artifact: &Artifact, error: &dyn Error, refusal: Option<Refusal>) {
-        tracing::warn!(target: "events", %artifact, %error, "refused");
+    /// failure or absence. Writes one log line with the whole cause.
+    pub(crate) fn refused(&self, artifact: &Artifact, error: &dyn Error, refusal: Option<Refusal>, is_absent: bool) {
+        let cause = in_full(error).lines().map(safe).collect::<Vec<_>>().join("; ");
+        match (refusal, is_absent) {
+            (Some((code, _)), false) => tracing::warn!(target: "events", %artifact, code, cause, "refused"),
+            (None, false) => tracing::warn!(target: "events", %artifact, cause, "not released"),
+            // `go` asks for every prefix of a path.
+            (_, true) => tracing::debug!(target: "events", %artifact, cause, "absent"),
+        }
         let (Some(list), Some((code, advice))) = (&self.list, refusal) else { return };
         let file = {
             let mut events = lock(&list.events);
@@ -138,7 +145,7 @@ mod tests {
         }
         log.released(&artifact(0), &pinned, 1, &ByteSource::Upstream("again".into()));
         let refused = artifact(MAX_KEPT + 1);
-        log.refused(&refused, &std::fmt::Error, Some(("no-hash", "take another version")));
+        log.refused(&refused, &std::fmt::Error, Some(("no-hash", "take another version")), false);
         let events = log.snapshot();
         assert_eq!((events.released.len(), events.refused.len(), events.dropped), (MAX_KEPT, 1, 1));
     }

@@ -1,16 +1,17 @@
 //! Why a request to the database has no proved answer.
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tlog::CheckpointError;
+use tlog::{CheckpointError, VerifierKey};
 
 use super::lookup::LookupError;
 use super::record::{ModuleRecord, ModuleRecordError};
 use crate::base::fault::Fault;
 use crate::base::flight::Cancelled;
+use crate::base::process::quoted;
 use crate::store::StoreError;
 use crate::upstream::HttpError;
 
@@ -60,13 +61,13 @@ pub enum SumdbError {
     /// The proved record is for another module version, or not readable as hash lines.
     #[error("the checksum database {} answered for {} with an invalid record: {}", .0.database, .0.what, .1)]
     WrongRecord(Question, #[source] ModuleRecordError),
-    /// The database, by name, signed two heads that cannot belong to one history; and where the evidence is.
+    /// The database signed two heads that cannot belong to one history; and where the evidence is.
     #[error(
-        "the checksum database {0} signed two histories that contradict each other; nothing new is released. \
-         The evidence is in {path} (check it with: sumgate verify FILE)",
-        path = .1.display()
+        "the checksum database {} signed two histories that contradict each other; nothing new is released. The evidence is in \
+         {}. Check it with\n{}",
+        .0.name(), .1.display(), check_of(&.0.to_string(), .1)
     )]
-    Fork(String, PathBuf),
+    Fork(VerifierKey, PathBuf),
     /// Another process kept moving the head while this one tried to.
     #[error("the trusted head of {0} moved {MAX_MOVES} times while it was being advanced; try again")]
     Contention(String),
@@ -92,6 +93,12 @@ pub struct Question {
 
 /// Why an address has shown no signed head.
 pub type NotShown = Arc<dyn Error + Send + Sync>;
+
+/// The command that verifies the evidence of a fork.
+pub(crate) fn check_of(key: &str, evidence: &Path) -> String {
+    let file = quoted(&evidence.display().to_string());
+    format!("sumgate verify --sumdb {} {file}", quoted(key))
+}
 
 /// A result that concurrent callers share.
 pub(super) type Shared<T> = Result<T, Arc<SumdbError>>;

@@ -124,7 +124,7 @@ impl Merger {
     }
 
     pub(super) fn fork(&self) -> Option<SumdbError> {
-        Some(SumdbError::Fork(self.database.name().to_owned(), self.state.fork()?))
+        Some(SumdbError::Fork(self.database.key().clone(), self.state.fork()?))
     }
 
     /// After a fork nothing new is proved until the operator removes the evidence, also if another process found the fork.
@@ -136,7 +136,7 @@ impl Merger {
     pub(super) async fn forked(self: &Arc<Self>, evidence: ForkEvidence) -> Arc<SumdbError> {
         let written = blocking(self, move |merger| {
             let path = merger.state.write_fork(&evidence.to_string())?;
-            Ok(SumdbError::Fork(merger.database.name().to_owned(), path))
+            Ok(SumdbError::Fork(merger.database.key().clone(), path))
         });
         match written.await {
             Ok(fork) => {

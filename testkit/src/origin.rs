@@ -201,11 +201,7 @@ impl OriginState {
             (Some(Fault::Break(after)), Some(body)) => in_pieces(&body, broken(&body, after)),
             (Some(Fault::OtherRest(after, other_tag)), Some(body)) => match first_byte(request.headers()) {
                 None | Some(0) => in_pieces(&body, broken(&body, after)),
-                Some(first) => {
-                    let other: Vec<u8> = body.iter().map(|byte| !byte).collect();
-                    let tag = if other_tag == OtherTag::Own { tag(&other) } else { tag(&body) };
-                    with(part(&other, first), header::ETAG, tag)
-                }
+                Some(first) => other_rest(&body, first, other_tag),
             },
             (Some(Fault::Stall(after)), Some(body)) => in_pieces(&body, self.stalled(&body, after)),
             (Some(Fault::Trickle(rate)), Some(body)) => in_pieces(&body, trickling(&body, rate)),
@@ -324,6 +320,13 @@ fn trickling(body: &[u8], rate: usize) -> Pieces {
 fn tag(body: &[u8]) -> HeaderValue {
     let tag = format!("\"{}\"", hex::encode(&tlog::leaf_hash(body).as_bytes()[..8]));
     HeaderValue::from_str(&tag).unwrap_or(HeaderValue::from_static("\"-\""))
+}
+
+/// The part of another file from this byte on.
+fn other_rest(body: &[u8], first: usize, other_tag: OtherTag) -> Response<AnyBody> {
+    let other: Vec<u8> = body.iter().map(|byte| !byte).collect();
+    let tag = if other_tag == OtherTag::Own { tag(&other) } else { tag(body) };
+    with(part(&other, first), header::ETAG, tag)
 }
 
 /// The body with an entity tag, or 304, or the range that was requested.

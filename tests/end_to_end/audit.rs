@@ -126,13 +126,13 @@ fn every_finding() {
     assert_eq!(code, Some(1));
     let expected = [
         ("hash-mismatch", "go.sum", 1),
+        ("hash-mismatch", "go.sum", 10),
         ("unknown-version", "go.sum", 3),
         ("malformed-line", "go.sum", 5),
         ("malformed-line", "go.sum", 7),
         ("unknown-algorithm", "go.sum", 8),
-        ("dropped-line", "go.sum", 9),
-        ("hash-mismatch", "go.sum", 10),
         ("missing-line", "go.mod", 4),
+        ("dropped-line", "go.sum", 9),
     ];
     let found: Vec<(&str, &str, u64)> = found.iter().map(|(c, f, l)| (c.as_str(), f.as_str(), *l)).collect();
     assert_eq!(found, expected);
@@ -145,12 +145,12 @@ fn every_finding() {
     let (code, found) = findings(&home, &[]);
     assert_eq!(code, Some(1));
     let codes: Vec<(&str, u64)> = found.iter().map(|(code, _, line)| (code.as_str(), *line)).collect();
-    assert_eq!(codes, [("conflicting-lines", 2), ("hash-mismatch", 2)]);
+    assert_eq!(codes, [("hash-mismatch", 2), ("conflicting-lines", 2)]);
 
     // An unknown algorithm is not a conflict, and neither is another file, which belongs to another module.
     home.write("go.sum", &format!("{dep}\nexample.com/dep/v2 v2.0.1 h2:abc\n"));
     home.write("sub/go.sum", &format!("example.com/dep/v2 v2.0.1 {}\n", hash_of("example.com/hello v1.0.0 ")));
-    let expected = [("unknown-algorithm", "go.sum", 2), ("hash-mismatch", "sub/go.sum", 1)];
+    let expected = [("hash-mismatch", "sub/go.sum", 1), ("unknown-algorithm", "go.sum", 2)];
     let expected = expected.map(|(code, file, line)| (code.to_owned(), file.to_owned(), line));
     assert_eq!(findings(&home, &[]), (Some(1), expected.to_vec()));
 }

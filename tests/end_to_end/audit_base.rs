@@ -38,7 +38,7 @@ fn since_a_revision() {
     home.write("other/go.sum", "rubbish\n");
 
     let expected =
-        [("hash-mismatch", "mod/go.sum", 3), ("missing-line", "mod/go.mod", 5), ("malformed-line", "other/go.sum", 1)];
+        [("hash-mismatch", "mod/go.sum", 3), ("malformed-line", "other/go.sum", 1), ("missing-line", "mod/go.mod", 5)];
     let expected = expected.map(|(code, file, line)| (code.to_owned(), file.to_owned(), line));
     origin.take_requests();
     assert_eq!(findings(&home, &["--base", "main"]), (Some(1), expected.to_vec()));

@@ -64,6 +64,7 @@ mod hostile_zips;
 mod hosts;
 mod http;
 mod load;
+mod log;
 mod misbehaving;
 mod odd_answers;
 mod offline;
@@ -77,6 +78,7 @@ mod readme;
 mod real_sumdb;
 mod redirects;
 mod response_cache;
+mod results;
 mod resumed;
 mod serving;
 mod settings_file;
@@ -91,7 +93,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 74] = [
+const TRIALS: [fn() -> Vec<Trial>; 76] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -146,6 +148,7 @@ const TRIALS: [fn() -> Vec<Trial>; 74] = [
     hostile_zips::trials,
     http::trials,
     load::trials,
+    log::trials,
     misbehaving::trials,
     odd_answers::trials,
     offline::trials,
@@ -160,6 +163,7 @@ const TRIALS: [fn() -> Vec<Trial>; 74] = [
     redirects::trials,
     response_cache::trials,
     resumed::trials,
+    results::trials,
     serving::trials,
     settings_file::trials,
     shared_folder::trials,

@@ -70,6 +70,12 @@ pub(in crate::cli) struct OutputArgs {
     #[arg(long, value_enum, value_name = "SEVERITY", default_value_t = Severity::Warning)]
     pub(in crate::cli) deny: Severity,
 
+    /// Exit with 0 where findings would make the exit code 1, for a step that only uploads the report
+    ///
+    /// The report still says `failed`. What was not finished still exits with 2, and a database that signed two histories with 3.
+    #[arg(long)]
+    pub(in crate::cli) exit_zero: bool,
+
     /// When to use colours [auto: on a terminal, unless NO_COLOR is set]
     #[arg(long, value_enum, value_name = "WHEN", default_value_t = Colour::Auto)]
     pub(in crate::cli) color: Colour,

@@ -9,6 +9,7 @@ use crate::cli::out;
 use crate::finding::{Finding, Severity};
 use crate::gate::{ChildError, Ended, Outcome, code};
 use crate::release::RefusedFile;
+use crate::sumdb::check_of;
 
 /// Reports a refusal in one line, at once.
 pub(super) fn refusal(file: &RefusedFile) {
@@ -48,7 +49,7 @@ pub(super) fn findings(findings: &[Finding]) {
     for finding in findings {
         let place = finding.place.as_ref().map(|place| format!("{}: ", safe(&place.to_string()))).unwrap_or_default();
         let mut line = format!("{}[{}] {place}{}", finding.severity(), finding.code.name(), safe(&finding.message));
-        for (name, value) in &finding.facts {
+        for (name, value) in finding.facts.iter() {
             line.push_str(&format!("\n  {name}: {}", safe(value)));
         }
         // Notes need no action, unless they have their own help.
@@ -77,8 +78,9 @@ pub(super) fn summary(outcome: &Outcome) {
         lines.extend(file.quarantine.iter().map(|case| format!("quarantine: {}", case.display())));
         out::message(&lines.join("\n"));
     }
-    for fork in outcome.databases.iter().filter_map(|database| database.fork.as_ref()) {
-        out::message(&format!("THE DATABASE MISBEHAVED, evidence in {}", fork.display()));
+    for (key, fork) in outcome.databases.iter().filter_map(|database| Some((&database.key, database.fork.as_ref()?))) {
+        let check = check_of(key, fork);
+        out::message(&format!("THE DATABASE MISBEHAVED, evidence in {}\nCheck it with\n{check}", fork.display()));
     }
     for exception in &outcome.unused {
         let (line, modules) = (exception.line(), exception.modules());

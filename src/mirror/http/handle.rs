@@ -32,6 +32,11 @@ fn forbids_download(headers: &HeaderMap) -> bool {
     headers.get("disable-module-fetch").is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"))
 }
 
+/// Whether an answer names versions.
+fn is_list(path: &str) -> bool {
+    path.ends_with("/@v/list") || path.ends_with("/@latest")
+}
+
 pub(super) struct Handler {
     pub(super) pipeline: Pipeline,
     pub(super) base: BasePath,
@@ -45,8 +50,12 @@ impl Handler {
             let data = self.pipeline.context.store.root();
             self.get(uri, headers).await.unwrap_or_else(|error| {
                 // The client must not learn where the data folder is; the operator must.
-                if error.fault() == Fault::Host {
-                    tracing::error!("{}", safe(&crate::base::fault::in_full(&error)));
+                let (fault, cause) = (error.fault(), safe(&crate::base::fault::in_full(&error)));
+                if fault == Fault::Host {
+                    tracing::error!("{cause}");
+                } else if is_list(uri.path()) && !matches!(fault, Fault::Absent | Fault::NotServed | Fault::Request) {
+                    // Trouble with a file is in the event log.
+                    tracing::warn!(target: "events", path = uri.path(), cause, "no list");
                 }
                 respond::error(&error, data)
             })

@@ -1,0 +1,36 @@
+//! The log of `sumgate serve`: what an operator must see, each once, and nothing of what is merely absent.
+
+use libtest_mimic::Trial;
+use testkit::{Fault, World};
+
+use crate::fixture::{Mirror, get, origin, trial};
+
+pub fn trials() -> Vec<Trial> {
+    vec![trial("log: a refusal is one line with its cause, trouble with lists is logged, absence is not", lines)]
+}
+
+fn lines() {
+    let origin = origin(World::demo());
+    let folder = tempfile::tempdir().unwrap();
+    let mirror = Mirror::start(&origin, &folder.path().join("data"));
+    let log = || std::fs::read_to_string(mirror.data.with_extension("log")).unwrap();
+    for path in ["/example.com/@v/list", "/example.com/none/@v/v1.0.0.mod", "/example.com/none/@latest"] {
+        assert_ne!(get(&mirror.url, path).status, 200, "{path}");
+    }
+    let list = "/example.com/dep/v2/@v/list";
+    origin.misbehave(list, Fault::Status(403, "closed today"));
+    assert_ne!(get(&mirror.url, list).status, 200);
+    let zip = "/example.com/hello/@v/v1.0.0.zip";
+    let go_mod = get(&origin.url(), "/example.com/hello/@v/v1.0.0.mod").text();
+    origin.misbehave("/example.com/hello/@v/v1.0.0.mod", Fault::Body(format!("{go_mod}\n\n").into_bytes().into()));
+    assert_ne!(get(&mirror.url, "/example.com/hello/@v/v1.0.0.mod").status, 200);
+    assert_eq!(get(&mirror.url, zip).status, 200);
+    let log = log();
+    let warnings: Vec<&str> = log.lines().filter(|line| line.contains("WARN") || line.contains("ERROR")).collect();
+    let of = |word: &str| warnings.iter().filter(|line| line.contains(word)).copied().collect::<Vec<_>>();
+    let [refused] = of("refused artifact")[..] else { panic!("{log}") };
+    assert!(refused.contains("wrong-bytes") && refused.contains("proved:") && refused.contains("h1:"), "{log}");
+    let [no_list] = of("no list")[..] else { panic!("{log}") };
+    assert!(no_list.contains(list) && no_list.contains("403"), "{log}");
+    assert!(of("none").is_empty() && of("/example.com/@v").is_empty(), "{log}");
+}
