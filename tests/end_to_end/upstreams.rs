@@ -299,13 +299,13 @@ fn thirty_modules(go: &Path) {
 
 /// The upstream asks for a pause. The first request after it is for a zip that takes long.
 fn probe_is_slow(go: &Path) {
+    const LARGE: &str = "/example.com/large/@v/v1.0.0.zip";
     let mut world = World::demo();
     let digits = (1..1500_u64).map(|nth| format!("{:016x}", nth.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)));
     let source = format!("package large\n\n// {}\n", digits.collect::<String>());
     world.add_simple("example.com/large@v1.0.0", "", &source);
     let origin = origin(world);
     let (_folder, mirror) = mirror(&[&origin], ",", &[]);
-    const LARGE: &str = "/example.com/large/@v/v1.0.0.zip";
     origin.misbehave(LARGE, Fault::Trickle(50));
     origin.misbehave(LATEST, Fault::RetryAfter(429, 1));
     assert_eq!(get(&mirror.url, LATEST).status, 502);

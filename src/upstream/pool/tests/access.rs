@@ -57,7 +57,7 @@ async fn lists_are_asked_for_within_the_limits_of_the_source() {
     let info = "/corp.example/a/@v/v1.0.0.info";
     servers.set(&a(info), Reply { after: MS(100), ..status(404) });
     let start = Instant::now();
-    let (_, answer) = tokio::join!(held, ask(&pool, info));
+    let ((), answer) = tokio::join!(held, ask(&pool, info));
     assert!(is_hidden(&answer));
     let asked = servers.asked();
     assert!(asked[1] - start >= MS(500), "{asked:?}");
