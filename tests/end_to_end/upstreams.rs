@@ -1,12 +1,13 @@
 //! Upstreams that race, fail and recover, with a misbehaving origin.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use libtest_mimic::Trial;
 use testkit::{Fault, Origin, World};
 
-use crate::fixture::{Answer, Go, Mirror, get, go_trial, origin, trial};
+use crate::fixture::{Answer, Go, Mirror, get, go_trial, origin, trial, try_request};
 
 const HELLO: &str = "example.com/hello@v1.0.0";
 const INFO: &str = "/example.com/hello/@v/v1.0.0.info";
@@ -311,7 +312,7 @@ fn probe_is_slow(go: &Path) {
     assert_eq!(get(&mirror.url, LATEST).status, 502);
     std::thread::sleep(Duration::from_millis(1100));
     let url = mirror.url.clone();
-    std::thread::spawn(move || get(&url, LARGE));
+    std::thread::spawn(move || try_request(&url, "GET", LARGE, ""));
     while origin.asked(LARGE) == 0 {
         std::thread::sleep(Duration::from_millis(10));
     }
@@ -321,15 +322,27 @@ fn probe_is_slow(go: &Path) {
     }
 }
 
+/// The connections of one module are cut, and clients ask for it again and again.
 fn one_is_cut(go: &Path) {
     let origin = origin(World::demo());
     let (_folder, mirror) = mirror(&[&origin], ",", &[]);
     origin.misbehave("/example.com/dep/*", Fault::Reset);
-    for path in ["list", "v2.0.1.info", "v2.0.1.mod", "v2.0.1.zip"] {
-        assert_eq!(get(&mirror.url, &format!("/example.com/dep/v2/@v/{path}")).status, 502);
-    }
-    for proxy in [origin.url(), mirror.url.clone()] {
-        let go = Go::new(go, &proxy, &origin.gosumdb());
-        go.must(&["mod", "download", HELLO]);
-    }
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for path in ["list", "v2.0.1.info", "v2.0.1.mod", "v2.0.1.zip"] {
+            let (url, done) = (&mirror.url, &done);
+            scope.spawn(move || {
+                while !done.load(Ordering::Relaxed) {
+                    assert_eq!(get(url, &format!("/example.com/dep/v2/@v/{path}")).status, 502);
+                }
+            });
+        }
+        std::thread::sleep(Duration::from_secs(3));
+        let outputs = [&origin.url(), &mirror.url].map(|proxy| {
+            let go = Go::new(go, proxy, &origin.gosumdb());
+            go.run(&["mod", "download", HELLO, "example.com/legacy@v2.0.0+incompatible"])
+        });
+        done.store(true, Ordering::Relaxed);
+        assert!(outputs.iter().all(|(fine, _)| *fine), "{outputs:?}");
+    });
 }
