@@ -19,7 +19,7 @@ use gomodule::proxy_request::Request;
 pub(super) const ACCEPTED_FOR: Duration = Duration::from_secs(10 * 60);
 /// How long lists are asked for, for one "not found": a server that answers needs less for all of them.
 pub(super) const CHECK_FOR: Duration = Duration::from_secs(10);
-/// After this time a list that did not show an accepted login is asked for again: the user mends the login, and runs `go` again.
+/// After this time a list that did not show an accepted login is asked for again: the user corrects the login, and runs `go` again.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// Such lists of one source remembered: about 150 bytes each.
 const MAX_LISTS: u64 = 1000;
