@@ -23,6 +23,7 @@ use hyper::{Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use sumgate::audit::{Audit, LeftOut, LocalGo, Reader, find};
 use sumgate::base::clock::Clock;
+use sumgate::go::environment::{GoEnv, GoWorkSetting};
 use sumgate::store::Store;
 use sumgate::sumdb::{Anchor, Client, Database, Databases};
 use sumgate::upstream::HttpClient;
@@ -96,8 +97,8 @@ async fn audit(go_sum: &Path, data: &Path, url: &str, at_once: usize) -> Duratio
     let database = Database::parse(&format!("{KEY} {url}")).unwrap();
     let client = Client::open(database, &store, &Anchor::BuiltIn, &HttpClient::new().unwrap(), Clock::System).unwrap();
     let found = find(go_sum, &LeftOut::default()).unwrap();
-    let go = LocalGo::of(&sumgate::go::environment::GoEnv::default());
-    let entries = Reader { tree: &found.tree, base: None, go: &go }.read(&found.targets[0]).unwrap();
+    let go = LocalGo::of(&GoEnv::default());
+    let entries = Reader::new(&found.tree, None, &go, &GoWorkSetting::Auto).read(&found.targets[0]).unwrap();
     let databases = Databases::new(vec![client]).unwrap();
     let now = SystemTime::now();
     let audit = Audit { databases, exempt: Patterns::default(), at_once, policy: None, base_policy: None, now };

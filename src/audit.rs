@@ -10,11 +10,17 @@
 mod above;
 mod cache;
 mod entry;
+mod error;
 mod find;
+mod imports;
 mod judge;
+mod missing;
+mod modules;
 mod read;
+mod sums;
 mod target;
 mod toolchain;
+mod workspace;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
@@ -24,8 +30,9 @@ use std::time::SystemTime;
 pub use cache::{CacheError, read_module_cache};
 pub(crate) use cache::{CachedFile, HashError, bundled_with_toolchain};
 pub use entry::{Entry, FoundHash, NamedModule};
-pub use find::{ExcludeError, FindError, LeftOut, find};
-pub use read::{ReadError, Reader};
+pub use error::ReadError;
+pub use find::{ExcludeError, FindError, LeftOut, find, why_unread};
+pub use read::Reader;
 pub use target::{Found, Target};
 pub use toolchain::LocalGo;
 

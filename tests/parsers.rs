@@ -10,6 +10,7 @@ use crate::{sources, stems, without_tests};
 const PARSERS: [(&str, &str); 39] = [
     ("gomodule/src/dirhash/h1.rs", "gosum"),
     ("gomodule/src/gomod.rs", "gomod"),
+    ("gomodule/src/gomod/work.rs", "gowork"),
     ("gomodule/src/gosum.rs", "gosum"),
     ("gomodule/src/goversion.rs", "policy"),
     ("gomodule/src/module.rs", "module"),
@@ -18,7 +19,6 @@ const PARSERS: [(&str, &str); 39] = [
     ("gomodule/src/module/version.rs", "module"),
     ("gomodule/src/proxy_request.rs", "request"),
     ("src/airgap/layout.rs", "archive"),
-    ("src/audit/read.rs", "gomod"),
     ("src/base/toml_file.rs", "policy"),
     ("src/gate/manifest.rs", "manifest"),
     ("src/go/buildinfo.rs", "buildinfo"),
@@ -50,13 +50,12 @@ const PARSERS: [(&str, &str); 39] = [
 ];
 
 /// Other functions that read untrusted input: the file, the function and its fuzz target.
-const READERS: [(&str, &str, &str); 12] = [
+const READERS: [(&str, &str, &str); 11] = [
     ("gomodule/src/dirhash/stream.rs", "feed", "stream"),
     ("gomodule/src/dirhash/zip.rs", "hash_module_zip", "zip"),
     ("gomodule/src/dirhash/zip.rs", "module_in_zip", "zip"),
-    ("gomodule/src/gomod.rs", "folders", "gowork"),
     ("gomodule/src/gomod.rs", "retractions", "gomod"),
-    ("gomodule/src/gomod.rs", "toolchain_lines", "gomod"),
+    ("gomodule/src/gomod/toolchain.rs", "toolchain_lines", "gomod"),
     ("src/airgap/unpack.rs", "unpack_from", "archive"),
     ("src/mirror/http/respond.rs", "requested_range", "range"),
     ("src/mirror/metadata/answer.rs", "answer", "answer"),

@@ -2,7 +2,7 @@
 
 use gomodule::artifact::Kind;
 use gomodule::dirhash::hash_go_mod;
-use gomodule::gomod::{self, GoMod};
+use gomodule::gomod::{self, GoMod, GoWork};
 use gomodule::gosum::{SumContent, parse_go_sum};
 use sumgate::base::toml_file::{Diagnostics, MAX_FILE};
 use sumgate::go::buildinfo::{BuildInfo, BuiltModule};
@@ -30,7 +30,7 @@ pub fn gosum(bytes: &[u8]) {
     }
 }
 
-/// The parsers of a go.mod agree with each other, and its requirements print as equal ones.
+/// The readers of a go.mod agree with each other, and its directives print as equal ones.
 pub fn gomod(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let count = text.split('\n').count();
@@ -39,32 +39,56 @@ pub fn gomod(bytes: &[u8]) {
     assert!(lines.iter().all(|line| in_text(line.line)) && lines.is_sorted_by_key(|line| line.line));
     let retracted = gomod::retractions(text).expect("a seed is too small for so many");
     assert!(retracted.iter().all(|one| one.low.precedence(&one.high).is_gt() || one.covers(&one.low)));
-    let Ok(file) = GoMod::parse(text) else { return };
-    assert_eq!(file.retractions, retracted);
-    assert_eq!(file.module.is_some(), gomod::names_a_module(text));
-    assert!(file.requires.iter().all(|require| in_text(require.line)));
-    assert_eq!(file.resolved().count(), file.requires.len());
-    let modules = |file: &GoMod| file.requires.iter().map(|require| require.module.clone()).collect::<Vec<_>>();
-    let required = modules(&file);
-    let written = required.iter().map(|module| format!("require {} {}\n", module.path, module.version));
-    let again = GoMod::parse(&written.collect::<String>()).map(|again| modules(&again));
-    assert_eq!(again, Ok(required));
+    let (file, errors) = GoMod::read(bytes);
+    assert!(errors.first.iter().all(|error| in_text(error.line)) && errors.first.len() <= errors.count);
+    assert!(file.retractions.len() <= retracted.len() && file.requires.iter().all(|require| in_text(require.line)));
+    if errors.count == 0 {
+        assert!(file.retractions == retracted && gomod::names_a_module(text));
+    }
+    let words = file.requires.iter().map(|require| &require.path);
+    if words
+        .chain(file.replaces.iter().flat_map(|replace| [&replace.old.0, &replace.new.0]))
+        .any(|word| is_unprintable(word))
+    {
+        return;
+    }
+    let pairs = |file: &GoMod| -> Vec<_> {
+        let required =
+            file.requires.iter().map(|one| (one.path.clone(), Some(one.version.clone()), String::new(), None));
+        let replaced = file
+            .replaces
+            .iter()
+            .map(|one| (one.old.0.clone(), one.old.1.clone(), one.new.0.clone(), one.new.1.clone()));
+        required.chain(replaced).collect()
+    };
+    let version = |version: &Option<String>| version.clone().unwrap_or_default();
+    let written = pairs(&file).into_iter().map(|(old, of_old, new, of_new)| match &*new {
+        "" => format!("require \"{old}\" {}\n", version(&of_old)),
+        new => format!("replace \"{old}\" {} => \"{new}\" {}\n", version(&of_old), version(&of_new)),
+    });
+    let (again, errors) = GoMod::read(format!("module a\n{}", written.collect::<String>()).as_bytes());
+    assert_eq!((pairs(&again), errors.count), (pairs(&file), 0));
+}
+
+/// Whether a word cannot be written in `"` without escapes.
+fn is_unprintable(word: &str) -> bool {
+    word.contains(['"', '\\', '\n', '\r'])
 }
 
 /// The folders of a workspace print as equal ones.
 pub fn gowork(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let found = gomod::folders(text);
-    assert!(found.used.is_empty() || gomod::may_be_a_workspace(text));
-    let words = found.used.iter().chain(found.replaced.iter().flat_map(|(old, new)| [old, new]));
-    // Text in back quotes has no escapes.
-    if words.into_iter().any(|word| word.contains(['`', '\n', '\r'])) {
+    let (found, errors) = GoWork::read(bytes);
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    assert!(found.uses.is_empty() || gomod::may_be_a_workspace(text));
+    assert!(errors.first.len() <= errors.count);
+    if found.uses.iter().any(|used| is_unprintable(&used.folder)) {
         return;
     }
-    let used = found.used.iter().map(|folder| format!("use `{folder}`\n"));
-    let replaced = found.replaced.iter().map(|(old, new)| format!("replace `{old}` => `{new}`\n"));
-    let again = gomod::folders(&used.chain(replaced).collect::<String>());
-    assert_eq!((again.used, again.replaced, again.unread), (found.used, found.replaced, None));
+    let folders = |work: &GoWork| work.uses.iter().map(|used| used.folder.clone()).collect::<Vec<_>>();
+    let written = folders(&found).into_iter().map(|folder| format!("use \"{folder}\"\n")).collect::<String>();
+    let (again, errors) = GoWork::read(written.as_bytes());
+    assert_eq!((folders(&again), errors.count), (folders(&found), 0));
 }
 
 /// Errors have a position in the file, and messages without control characters.

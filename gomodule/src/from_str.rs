@@ -3,7 +3,6 @@
 use std::str::FromStr;
 
 use crate::dirhash::{H1, H1Error};
-use crate::gomod::{GoMod, GoModError};
 use crate::module::{
     ModulePath, ModuleVersion, ModuleVersionError, PathError, PatternError, Patterns, Version, VersionError,
 };
@@ -22,7 +21,6 @@ macro_rules! from_str {
 }
 
 from_str! {
-    GoMod GoModError
     H1 H1Error
     ModulePath PathError
     ModuleVersion ModuleVersionError
@@ -48,7 +46,5 @@ mod tests {
         assert_prints_as_parsed::<Patterns>("*.example.com,a.com");
         assert_prints_as_parsed::<Request>("example.com/a/@v/list");
         assert_prints_as_parsed::<Version>("v1.0.0");
-        let go_mod = "module a.com/b\n";
-        assert_eq!(go_mod.parse(), GoMod::parse(go_mod));
     }
 }

@@ -84,11 +84,26 @@ pub fn parse_go_sum(bytes: &[u8]) -> Vec<SumLine> {
 /// Parses a go.sum like [`parse_go_sum`], but lazily: a hostile file may have millions of lines. Also returns their bytes.
 pub fn go_sum_lines(bytes: &[u8]) -> impl Iterator<Item = (&[u8], SumLine)> {
     let lines = (1_u32..).zip(bytes.split(|byte| *byte == b'\n'));
-    lines.filter_map(|(number, line)| Some((line, SumLine { number, content: parse_line(line)? })))
+    let lines =
+        lines.filter_map(|(number, line)| Some((line, SumLine { number, content: parse_line(line, number == 1)? })));
+    // One fault of the whole file is one line.
+    lines.take(if is_utf16(bytes) { 1 } else { usize::MAX })
 }
 
-fn parse_line(line: &[u8]) -> Option<SumContent> {
+/// Whether a file begins with the byte-order mark of UTF-16, in which `go` reads no line.
+pub fn is_utf16(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff])
+}
+
+fn parse_line(line: &[u8], is_first: bool) -> Option<SumContent> {
     let text = String::from_utf8_lossy(line);
+    let of_file = |why: &str| Some(SumContent::Malformed { text: None, why: why.to_owned() });
+    if is_first && is_utf16(line) {
+        return of_file("the file is UTF-16: expected UTF-8");
+    }
+    if is_first && text.starts_with('\u{feff}') {
+        return of_file("the file begins with a byte-order mark: expected UTF-8 without one");
+    }
     let malformed = |why: String| {
         let text = text.trim().chars().take(MAX_SHOWN).collect();
         Some(SumContent::Malformed { text: Some(text), why })
@@ -174,6 +189,18 @@ mod tests {
         assert!(matches!(only("\u{1b}[31m x y z"), SumContent::Malformed { .. }));
         let not_utf8 = parse_go_sum(b"a.com/\xff v1.0.0 h1:x\n");
         assert!(matches!(not_utf8[0].content, SumContent::Malformed { .. }));
+    }
+
+    #[test]
+    fn a_file_that_is_not_utf8_has_one_fault() {
+        let line = format!("a.com/b v1.0.0 {HASH}\n");
+        let utf16: Vec<u8> = format!("\u{feff}{line}{line}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let marked = format!("\u{feff}{line}{line}");
+        for (bytes, count, expected) in [(&utf16[..], 1, "UTF-16"), (marked.as_bytes(), 2, "byte-order mark")] {
+            let lines = parse_go_sum(bytes);
+            let SumContent::Malformed { text: None, why } = &lines[0].content else { panic!("{lines:?}") };
+            assert!(lines.len() == count && why.contains(expected), "{lines:?}");
+        }
     }
 
     #[test]

@@ -54,6 +54,23 @@ impl GoVersion {
     }
 }
 
+/// Whether the version of one `go` line is newer than that of another (`cmd/go/internal/gover`, Compare): since 1.21 the
+/// language version 1.21 is older than its first release candidate. Versions that cannot be parsed are not compared.
+///
+/// ```
+/// use gomodule::goversion::is_newer;
+/// assert!(is_newer("1.21rc1", "1.21") && is_newer("1.21.0", "1.21rc1") && !is_newer("1.20.0", "1.20"));
+/// ```
+pub fn is_newer(version: &str, than: &str) -> bool {
+    let parse = |text: &str| GoVersion::parse(&format!("go{text}"));
+    let is_language = |text: &str| text.matches('.').count() == 1 && text.bytes().all(|b| !b.is_ascii_alphabetic());
+    let (Some(new), Some(old)) = (parse(version), parse(than)) else { return false };
+    if new.line() == old.line() && new.line() >= (1, 21) && (is_language(version) || is_language(than)) {
+        return !is_language(version);
+    }
+    new > old
+}
+
 fn number(text: &str) -> Option<u32> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     digits.then(|| text.parse().ok())?

@@ -8,9 +8,10 @@ mod version;
 
 use std::fmt;
 
-pub(crate) use path::DEVICES;
+pub(crate) use path::{DEVICES, is_import_path, major_suffix};
 pub use path::{ModulePath, PathError};
 pub use pattern::{HOSTS_IGNORING_CASE, PatternError, Patterns};
+pub(crate) use version::canonical;
 pub use version::{Query, Version, VersionError, is_semver};
 
 /// A module path with a version whose major version matches the path.

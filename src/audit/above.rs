@@ -7,15 +7,14 @@ use std::path::{Path, PathBuf};
 
 use super::target::{Found, MAX_USED, Target, targets, text_of};
 use crate::base::tree::folder_of;
-use gomodule::gomod::folders;
+use gomodule::gomod::GoWork;
 
 /// The files of a module, and of a workspace.
 const OF_MODULE: [&str; 2] = ["go.mod", "go.sum"];
 const OF_WORKSPACE: [&str; 2] = ["go.work", "go.work.sum"];
 
-/// Adds the targets above and beside the folder `root`, whose path without links is `real`. Returns the go.mod of its module,
-/// if that lies above it.
-pub(super) fn add(found: &mut Found, root: &Path, real: &Path) -> Option<PathBuf> {
+/// Adds the targets above and beside the folder `root`, whose path without links is `real`.
+pub(super) fn add(found: &mut Found, root: &Path, real: &Path) {
     let shown = |folder: &Path| shown(folder, root.is_absolute());
     let top = found.tree.root().to_owned();
     // As `go` searches (modload, findModuleRoot and FindGoWork).
@@ -31,7 +30,6 @@ pub(super) fn add(found: &mut Found, root: &Path, real: &Path) -> Option<PathBuf
     let is_new = |folder: &PathBuf| folder.starts_with(&top) && !folder.starts_with(real) && Some(&**folder) != module;
     let used: BTreeSet<PathBuf> = used_folders(found).into_iter().filter(is_new).collect();
     found.targets.extend(used.iter().take(MAX_USED).flat_map(|folder| existing(&shown(folder), &OF_MODULE)));
-    module.filter(|folder| *folder != real).map(|folder| shown(folder).join("go.mod"))
 }
 
 /// The targets among the files of these names in a folder.
@@ -47,9 +45,10 @@ pub(super) fn used_folders(found: &Found) -> HashSet<PathBuf> {
         found.targets.iter().filter(|target| target.apart.is_none()).filter_map(|target| target.go_work.as_ref());
     let used = go_works.flat_map(|go_work| {
         let text = text_of(&found.tree, go_work).unwrap_or_default();
-        // Each name once: a file of 16 MiB may have a million.
-        let used: HashSet<String> = folders(&text).used.into_iter().take(MAX_USED).collect();
-        used.into_iter().filter_map(|folder| folder_of(go_work).join(folder).canonicalize().ok())
+        let (workspace, _) = GoWork::read(text.as_bytes());
+        // Each folder once: a file of 16 MiB may have a million lines.
+        let used = workspace.uses.into_iter().take(MAX_USED);
+        used.filter_map(|used| folder_of(go_work).join(used.folder).canonicalize().ok())
     });
     used.collect()
 }

@@ -7,10 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use super::above;
 use super::target::{Found, Target, append, is_standard, strip_suffix, targets, text_of};
+use crate::base::process::quoted;
+use crate::base::text::safe_path;
 use crate::base::tree::{Tree, folder_of, tree_by_words};
 use gomodule::gomod::{may_be_a_workspace, names_a_module};
 use gomodule::module::{PatternError, Patterns};
@@ -60,6 +63,13 @@ pub enum FindError {
         /// The repository.
         top: PathBuf,
     },
+    /// The file is none of those that are audited.
+    #[error(
+        "{} is not a go.sum file: expected go.sum, go.work.sum, or the X.sum of a go command with -modfile=X.mod; or the go.mod or \
+         go.work beside it",
+        .0.display()
+    )]
+    NotASum(PathBuf),
     /// The folder has none of the files.
     #[error("there is no go.sum, go.work.sum or go.mod in {} or below it", .0.display())]
     Nothing(PathBuf),
@@ -102,12 +112,12 @@ impl LeftOut {
 }
 
 /// The files to audit: `path` itself if it is not a folder; else those below it, sorted. Links to folders are not followed.
-/// A go.mod without a go.sum is a target too: each module that it requires is a missing line.
+/// A go.mod or go.work alone is a target, too.
 pub fn find(path: &Path, left_out: &LeftOut) -> Result<Found, FindError> {
     let unreadable = |cause| FindError::Unreadable(path.to_owned(), cause);
     let by_words = tree_by_words(path).map_err(unreadable)?;
     if !fs::metadata(path).map_err(unreadable)?.is_dir() {
-        let mut targets: Vec<Target> = named(&tidy(path));
+        let mut targets = named(&tidy(path)).ok_or_else(|| FindError::NotASum(path.to_owned()))?;
         for target in &mut targets {
             target.is_named = true;
             target.may_lie_elsewhere = by_words.is_none();
@@ -115,6 +125,10 @@ pub fn find(path: &Path, left_out: &LeftOut) -> Result<Found, FindError> {
         let tree = by_words.map_or_else(|| Tree::around(folder_of(path)), Ok).map_err(unreadable)?;
         let mut found = Found::of(tree, targets);
         leave_out_other_files(&mut found);
+        // An X.mod that is no module file.
+        if found.targets.iter().any(|target| target.file().as_os_str().is_empty()) {
+            return Err(FindError::NotASum(path.to_owned()));
+        }
         return Ok(found);
     }
     if let Some(tree) = by_words.filter(|tree| !tree.holds(path)) {
@@ -126,31 +140,43 @@ pub fn find(path: &Path, left_out: &LeftOut) -> Result<Found, FindError> {
     let mut walk = Walk { root: path, real: real.clone(), left_out, found, folders: 0 };
     walk.folder(Path::new(""), 0, None)?;
     let mut found = walk.found;
-    let top = above::add(&mut found, path, &real).unwrap_or_else(|| tidy(path).join("go.mod"));
+    above::add(&mut found, path, &real);
     leave_out_other_files(&mut found);
     if found.targets.is_empty() && found.unread.is_empty() {
         return Err(FindError::Nothing(path.to_owned()));
-    }
-    if found.targets.iter().all(|target| target.sum.is_none())
-        && let Some(target) = found.targets.iter_mut().find(|target| target.go_mod.as_ref() == Some(&top))
-    {
-        target.sum = Some(top.with_file_name("go.sum"));
     }
     include_used_folders(&mut found);
     Ok(found)
 }
 
-/// A named file, with the files beside it that belong to it.
-fn named(sum: &Path) -> Vec<Target> {
-    let folder = sum.parent().unwrap_or(Path::new(""));
-    let name = sum.file_name().unwrap_or_default().to_owned();
-    let mut names = BTreeSet::from([name.clone()]);
-    for (end, other) in [(".sum", ".mod"), (".work.sum", ".work")] {
-        let beside = strip_suffix(&name, end).map(|stem| append(&stem, other));
-        names.extend(beside.filter(|beside| folder.join(beside).symlink_metadata().is_ok_and(|file| !file.is_dir())));
+/// Why a folder below `path` was not searched, and how to leave it out.
+pub fn why_unread(path: &Path, (folder, error): &(PathBuf, io::Error)) -> String {
+    let below = tidy(path);
+    let below = quoted(&safe_path(folder.strip_prefix(below).unwrap_or(folder)));
+    format!("cannot read it: {error}; if no build reads it, leave it out with --exclude {below}")
+}
+
+/// A named file, with the files beside it that belong to it: a go.mod means its module, a go.work its workspace.
+fn named(file: &Path) -> Option<Vec<Target>> {
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let name = file.file_name()?;
+    let ends = [(".work.sum", ".work"), (".work", ".work.sum"), (".sum", ".mod"), (".mod", ".sum")];
+    let beside = ends.iter().filter_map(|(end, other)| Some(append(&strip_suffix(name, end)?, other)));
+    let beside: Vec<OsString> = beside.collect();
+    if beside.is_empty() {
+        return None;
     }
-    let target = targets(folder, &names).into_iter().find(|target| target.sum.as_deref() == Some(sum));
-    vec![target.unwrap_or_else(|| Target { sum: Some(sum.to_owned()), ..Target::default() })]
+    let exists = |beside: &OsString| folder.join(beside).symlink_metadata().is_ok_and(|file| !file.is_dir());
+    let names: BTreeSet<OsString> = beside.into_iter().filter(exists).chain([name.to_owned()]).collect();
+    let is_named =
+        |target: &Target| [&target.sum, &target.go_mod, &target.go_work].into_iter().flatten().any(|path| path == file);
+    let target = targets(folder, &names).into_iter().find(is_named);
+    let alone = || match name.as_bytes() {
+        name if name.ends_with(b".sum") => Target { sum: Some(file.to_owned()), ..Target::default() },
+        name if name.ends_with(b".mod") => Target { go_mod: Some(file.to_owned()), ..Target::default() },
+        _ => Target { go_work: Some(file.to_owned()), ..Target::default() },
+    };
+    Some(vec![target.unwrap_or_else(alone)])
 }
 
 /// Without `.` elements: the report shows files as the user would write them.
@@ -398,7 +424,16 @@ mod tests {
         assert!(matches!(find(root.path()), Err(FindError::Nothing { .. })));
         fs::write(root.path().join("go.mod"), "module a.com/b\n").unwrap();
         let found = find(root.path()).unwrap();
-        assert_eq!((found.targets.len(), &found.targets[0].sum), (1, &Some(root.path().join("go.sum"))));
+        assert_eq!((found.targets.len(), &found.targets[0].go_mod), (1, &Some(root.path().join("go.mod"))));
+        for name in ["go.mod", "go.work", "x.sum", "y.mod"] {
+            fs::write(root.path().join(name), "module a.com/b\ngo 1.27\n").unwrap();
+            let found = find(&root.path().join(name)).unwrap();
+            assert_eq!((found.targets.len(), found.targets[0].file()), (1, root.path().join(name)));
+        }
+        fs::write(root.path().join("go.sum"), "").unwrap();
+        assert_eq!(find(&root.path().join("go.mod")).unwrap().targets[0].file(), root.path().join("go.sum"));
+        fs::write(root.path().join("README.md"), "").unwrap();
+        assert!(matches!(find(&root.path().join("README.md")), Err(FindError::NotASum { .. })));
         assert!(matches!(find(&root.path().join("no")), Err(FindError::Unreadable { .. })));
     }
 }

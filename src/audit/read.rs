@@ -1,69 +1,59 @@
 //! Reads a target: its hash lines, malformed lines, and the requirements of go.mod without a line.
 
-use std::collections::{BTreeSet, HashSet};
-use std::io;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::entry::{MAX_FINDINGS, more};
-use super::target::{MAX_USED, Target, is_standard};
+use super::error::{ReadError, or_missing};
+use super::modules::{ModFile, State, of_go_mod, of_go_work, sum_beside};
+use super::target::{Target, is_standard};
 use super::toolchain::LocalGo;
+use super::workspace::Workspaces;
 use super::{Entry, FoundHash};
 use crate::base::bounded::read_bounded;
 use crate::base::limits::MAX_SUM;
-use crate::base::tree::{Tree, TreeError, Unreadable, folder_of, open_named};
+use crate::base::tree::{Tree, TreeError, Unreadable, open_named};
 use crate::finding::{Code, Finding, Place, Unaudited};
-use crate::repository::{Base, BaseError};
-use gomodule::artifact::Kind;
-use gomodule::gomod::{GoMod, folders, may_be_a_workspace, names_a_module};
+use crate::go::environment::GoWorkSetting;
+use crate::repository::Base;
+use gomodule::gomod::{may_be_a_workspace, names_a_module};
 use gomodule::gosum::{SumContent, SumLine, go_sum_lines};
-use gomodule::module::ModuleVersion;
-
-/// Beside a go.work. `go` reads it in addition to go.sum.
-const WORK_SUM: &str = "go.work.sum";
 
 /// Hash lines of one file. The go.sum of a very large monorepo has one megabyte, which is some 10,000 lines; a file of 16 MiB
 /// may have 270,000, and each costs a lookup. Our own choice.
 const MAX_LINES: usize = 50_000;
 
-/// Why a target cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ReadError {
-    /// The file cannot be read.
-    #[error(transparent)]
-    Unreadable(#[from] Unreadable),
-    /// The file is too large.
-    #[error("{} has more than {MAX_SUM} bytes", .0.display())]
-    TooLarge(PathBuf),
-    /// The earlier state of the file is unknown.
-    #[error(transparent)]
-    Base(#[from] BaseError),
-}
-
 /// Reads targets of one tree.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Reader<'a> {
-    /// Files must lie in it.
-    pub tree: &'a Tree,
-    /// Report only what is new since this commit: added lines, and lines that are missing now and were not then.
-    pub base: Option<&'a Base>,
-    /// Decides which `go` lines need a download.
-    pub go: &'a LocalGo,
+    tree: &'a Tree,
+    base: Option<&'a Base>,
+    go: &'a LocalGo,
+    setting: &'a GoWorkSetting,
+    workspaces: Workspaces,
+    earlier_workspaces: Workspaces,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    /// Reads files in `tree`. With `base`, only what is new since this commit is reported: added lines, and what is wrong now and
+    /// was not then. `go` decides which `go` lines need a download, and `setting` which workspaces count.
+    pub fn new(tree: &'a Tree, base: Option<&'a Base>, go: &'a LocalGo, setting: &'a GoWorkSetting) -> Self {
+        let (workspaces, earlier_workspaces) = Default::default();
+        Self { tree, base, go, setting, workspaces, earlier_workspaces }
+    }
+
     /// Reads a target.
     pub fn read(&self, target: &Target) -> Result<Vec<Entry>, ReadError> {
         let mut entries = Vec::new();
         let now = self.now(target, &mut entries)?;
         let then = self.base.map(|base| Files::then(target, base)).transpose()?;
         if target.sum.is_some() {
-            let missing = self.missing(target, &now, then.as_ref(), &mut entries)?;
             let old = then.as_ref().filter(|then| then.was_target(target));
             let old = old.map(|then| then.sum.split(|byte| *byte == b'\n').map(fields).collect());
-            now.entries(target, &old.unwrap_or_default(), &missing, &mut entries);
+            now.entries(target, &old.unwrap_or_default(), &mut entries);
         }
+        self.judge(target, &now, then.as_ref(), &mut entries)?;
         let of_old = |file: fn(&Files) -> &Option<Vec<u8>>| then.as_ref().and_then(|then| file(then).as_deref());
         let pairs = [
             (&target.go_mod, &now.go_mod, of_old(|files| &files.go_mod)),
@@ -71,10 +61,53 @@ impl Reader<'_> {
         ];
         for (path, now, then) in pairs {
             if let (Some(path), Some(now)) = (path, now) {
-                entries.extend(self.go.entries(path, now, then.unwrap_or_default()));
+                // A line may be invalid for two reasons: the first is enough.
+                let known: Vec<Place> = entries.iter().filter_map(invalid).cloned().collect();
+                let toolchains = self.go.entries(path, now, then.unwrap_or_default()).into_iter();
+                entries.extend(toolchains.filter(|entry| invalid(entry).is_none_or(|place| !known.contains(place))));
             }
         }
         Ok(entries)
+    }
+
+    /// Judges the go.mod and the go.work.
+    fn judge(
+        &self,
+        target: &Target,
+        now: &Files,
+        then: Option<&Files>,
+        entries: &mut Vec<Entry>,
+    ) -> Result<(), ReadError> {
+        // `go` does not read it for this repository, and a test may need a go.mod that is wrong.
+        if target.apart.is_some() && target.sum.is_none() {
+            return Ok(());
+        }
+        let read_now = |path: &Path| Ok(self.around(path));
+        let read_then = |path: &Path| Ok(self.base.map(|base| base.earlier(path)).transpose()?.flatten());
+        let state = State { workspaces: &self.workspaces, setting: self.setting, read: &read_now };
+        let earlier = State { workspaces: &self.earlier_workspaces, setting: self.setting, read: &read_then };
+        if let (Some(path), Some(bytes)) = (&target.go_mod, &now.go_mod) {
+            let file = ModFile { path, bytes, sum: &now.sum };
+            let then = then.and_then(|then| Some(ModFile { path, bytes: then.go_mod.as_deref()?, sum: &then.sum }));
+            entries.extend(of_go_mod((file, &state), then.map(|then| (then, &earlier)))?);
+        }
+        if let (Some(path), Some(bytes)) = (&target.go_work, &now.go_work)
+            && self.is_read(path)
+        {
+            let file = ModFile { path, bytes, sum: b"" };
+            let then = then.and_then(|then| Some(ModFile { path, bytes: then.go_work.as_deref()?, sum: b"" }));
+            entries.extend(of_go_work((file, &state), then.map(|then| (then, &earlier)))?);
+        }
+        Ok(())
+    }
+
+    /// Whether `go` reads this go.work.
+    fn is_read(&self, go_work: &Path) -> bool {
+        match self.setting {
+            GoWorkSetting::Auto => true,
+            GoWorkSetting::Off => false,
+            GoWorkSetting::File(file) => file.canonicalize().ok() == go_work.canonicalize().ok(),
+        }
     }
 
     fn now(&self, target: &Target, entries: &mut Vec<Entry>) -> Result<Files, ReadError> {
@@ -88,51 +121,13 @@ impl Reader<'_> {
         Ok(Files { sum: sum.unwrap_or_default(), go_mod, go_work })
     }
 
-    fn missing(
-        &self,
-        target: &Target,
-        now: &Files,
-        then: Option<&Files>,
-        entries: &mut Vec<Entry>,
-    ) -> Result<Vec<Missing>, ReadError> {
-        let mut missing = now.missing();
-        let workspace = if missing.is_empty() { None } else { workspace(target) };
-        // A workspace may have thousands of modules: it is read only where lines are missing.
-        if let Some(workspace) = &workspace {
-            let sum = or_missing(self.around(&workspace.join(WORK_SUM), entries))?;
-            let (has, own) = (go_mods_in(&sum.unwrap_or_default()), self.own_modules(workspace));
-            missing.retain(|one| !has.contains(&one.module) && !own.contains(&one.required));
+    /// A file of a workspace: in the tree, or elsewhere, where the author of the tree cannot write; `None` if there is none. One
+    /// that cannot be read is empty here: if it is in the tree, its own audit reports it.
+    fn around(&self, path: &Path) -> Option<Vec<u8>> {
+        match or_missing(self.text(path, !path.starts_with(self.tree.root()), &mut Vec::new())) {
+            Ok(None) if path.symlink_metadata().is_err() => None,
+            read => Some(read.ok().flatten().unwrap_or_default()),
         }
-        let (Some(base), Some(then)) = (self.base, then) else { return Ok(missing) };
-        let mut old_missing = then.missing();
-        if let (false, Some(workspace)) = (missing.is_empty(), workspace) {
-            let has = go_mods_in(&base.earlier(&workspace.join(WORK_SUM))?.unwrap_or_default());
-            old_missing.retain(|one| !has.contains(&one.module));
-        }
-        // The own modules of the earlier workspace are not removed: its go.work is not read.
-        let old_missing: HashSet<ModuleVersion> = old_missing.into_iter().map(|one| one.module).collect();
-        missing.retain(|one| !old_missing.contains(&one.module));
-        Ok(missing)
-    }
-
-    /// The module paths of the folders that a workspace uses: `go` needs no line for them. A file that cannot be read has no
-    /// module path, so its module may be reported as missing.
-    fn own_modules(&self, workspace: &Path) -> HashSet<String> {
-        let text = |path: &Path| {
-            let bytes = self.around(path, &mut Vec::new()).ok().flatten()?;
-            Some(String::from_utf8_lossy(&bytes).into_owned())
-        };
-        let folders = text(&workspace.join("go.work")).map(|text| folders(&text).used).unwrap_or_default();
-        // Each folder once, under any number of names.
-        let folders = folders.into_iter().filter_map(|folder| workspace.join(folder).canonicalize().ok());
-        let folders: BTreeSet<PathBuf> = folders.take(MAX_USED).collect();
-        let go_mods = folders.into_iter().filter_map(|folder| text(&folder.join("go.mod")));
-        go_mods.filter_map(|go_mod| GoMod::parse(&go_mod).ok()?.module).collect()
-    }
-
-    /// A file of the workspace: in the tree, or above it, where the author of the tree cannot write.
-    fn around(&self, path: &Path, entries: &mut Vec<Entry>) -> Result<Option<Vec<u8>>, ReadError> {
-        self.text(path, !path.starts_with(self.tree.root()), entries)
     }
 
     /// The content of a file; `None` and a finding if it is not a regular file of the tree.
@@ -158,19 +153,11 @@ struct Files {
     go_work: Option<Vec<u8>>,
 }
 
-/// A requirement of go.mod without a line in go.sum.
-struct Missing {
-    line: u32,
-    /// The required module path.
-    required: String,
-    /// The module version after replacements.
-    module: ModuleVersion,
-}
-
 impl Files {
     fn then(target: &Target, base: &Base) -> Result<Self, ReadError> {
         let earlier = |path: &Option<PathBuf>| path.as_deref().map(|path| base.earlier(path)).transpose();
-        let sum = earlier(&target.sum)?.flatten().unwrap_or_default();
+        let sum = target.sum.clone().or_else(|| target.go_mod.as_deref().map(sum_beside));
+        let sum = earlier(&sum)?.flatten().unwrap_or_default();
         Ok(Self { sum, go_mod: earlier(&target.go_mod)?.flatten(), go_work: earlier(&target.go_work)?.flatten() })
     }
 
@@ -187,7 +174,7 @@ impl Files {
             || is(&self.go_work, may_be_a_workspace)
     }
 
-    fn entries(&self, target: &Target, old_lines: &HashSet<String>, missing: &[Missing], entries: &mut Vec<Entry>) {
+    fn entries(&self, target: &Target, old_lines: &HashSet<String>, entries: &mut Vec<Entry>) {
         let sum = target.file();
         let shared: Arc<Path> = sum.as_path().into();
         let new = go_sum_lines(&self.sum).filter(|(bytes, _)| !old_lines.contains(&fields(bytes)));
@@ -204,40 +191,15 @@ impl Files {
         }
         entries.extend(too_many(&sum, valid));
         entries.extend(more(&sum, Code::MalformedLine, malformed).map(Entry::Finding));
-        let go_mod = target.go_mod.clone().unwrap_or_default();
-        if let Some(Err(error)) = self.go_mod.as_deref().map(parse_go_mod) {
-            let place = Place { file: go_mod.as_path().into(), line: Some(error.0) };
-            entries.push(Entry::Finding(Finding::new(Code::MalformedLine, error.1).at(place)));
-        }
-        for Missing { line, module, .. } in missing.iter().take(MAX_FINDINGS) {
-            let place = Place { file: go_mod.as_path().into(), line: Some(*line) };
-            let sum = sum.file_name().unwrap_or_default().to_string_lossy();
-            let message = format!("{module} is required, and {sum} has no line for its go.mod");
-            entries.push(Entry::Finding(Finding::new(Code::MissingLine, message).at(place).about(module)));
-        }
-        entries.extend(more(&go_mod, Code::MissingLine, missing.len()).map(Entry::Finding));
-    }
-
-    /// The requirements of go.mod, after replacements, without a line. `go` needs the go.mod hash of every version that go.mod
-    /// names (`cmd/go/internal/modload`, keepSums).
-    fn missing(&self) -> Vec<Missing> {
-        let Some(Ok(go_mod)) = self.go_mod.as_deref().map(parse_go_mod) else { return Vec::new() };
-        let has = go_mods_in(&self.sum);
-        let required = go_mod.resolved().filter_map(|(require, module)| {
-            let (line, required) = (require.line, require.module.path.as_ref().to_owned());
-            Some(Missing { line, required, module: module? })
-        });
-        required.filter(|one| !has.contains(&one.module)).collect()
     }
 }
 
-/// The module versions whose go.mod has a hash line.
-fn go_mods_in(sum: &[u8]) -> HashSet<ModuleVersion> {
-    let go_mod = |line: SumLine| match line.content {
-        SumContent::Hash(hash) if hash.kind == Kind::Mod => Some(hash.module),
+/// The place of an invalid line of a go.mod or go.work.
+fn invalid(entry: &Entry) -> Option<&Place> {
+    match entry {
+        Entry::Finding(finding) if finding.code == Code::InvalidGoMod => finding.place.as_ref(),
         _ => None,
-    };
-    go_sum_lines(sum).filter_map(|(_, line)| go_mod(line)).collect()
+    }
 }
 
 fn entry(sum: &Arc<Path>, line: SumLine) -> Entry {
@@ -257,22 +219,9 @@ fn entry(sum: &Arc<Path>, line: SumLine) -> Entry {
     }
 }
 
-/// The go.mod, or the line and the message of its error.
-fn parse_go_mod(bytes: &[u8]) -> Result<GoMod, (u32, String)> {
-    GoMod::parse(&String::from_utf8_lossy(bytes)).map_err(|error| (error.line, error.to_string()))
-}
-
 /// A line as `go` reads it: its fields, with one space between them.
 fn fields(line: &[u8]) -> String {
     String::from_utf8_lossy(line).split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// `None` if the file does not exist.
-fn or_missing(read: Result<Option<Vec<u8>>, ReadError>) -> Result<Option<Vec<u8>>, ReadError> {
-    match read {
-        Err(ReadError::Unreadable(unreadable)) if unreadable.cause.kind() == io::ErrorKind::NotFound => Ok(None),
-        read => read,
-    }
 }
 
 fn too_many(file: &Path, found: usize) -> Option<Entry> {
@@ -284,10 +233,4 @@ fn too_many(file: &Path, found: usize) -> Option<Entry> {
         reason,
         cause: None,
     }))
-}
-
-/// The folder of the workspace of a go.mod: that of the nearest go.work above it.
-fn workspace(target: &Target) -> Option<PathBuf> {
-    let folder = folder_of(target.go_mod.as_ref()?).canonicalize().ok()?;
-    folder.ancestors().find(|folder| folder.join("go.work").is_file()).map(Path::to_owned)
 }

@@ -21,8 +21,7 @@ pub(super) fn text_of(tree: &Tree, path: &Path) -> Option<String> {
 /// Files to audit that belong together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Target {
-    /// The go.sum, go.work.sum or X.sum. `None` for a go.mod or go.work alone: only its `go` and `toolchain` lines are audited.
-    /// The file may be missing if the folder under audit has only a go.mod.
+    /// The go.sum, go.work.sum or X.sum. `None` for a go.mod or go.work alone.
     pub sum: Option<PathBuf>,
     /// The go.mod or X.mod beside it.
     pub go_mod: Option<PathBuf>,

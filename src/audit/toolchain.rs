@@ -52,7 +52,7 @@ impl LocalGo {
         let new: Vec<ToolchainLine> =
             lines(now).into_iter().filter(|line| seen.insert((line.verb, line.name.clone()))).collect();
         let entries = new.iter().take(MAX_FINDINGS).filter_map(|line| self.entry(file, line));
-        entries.chain(more(file, Code::MalformedLine, new.len()).map(Entry::Finding)).collect()
+        entries.chain(more(file, Code::InvalidGoMod, new.len()).map(Entry::Finding)).collect()
     }
 
     fn entry(&self, file: &Path, line: &ToolchainLine) -> Option<Entry> {
@@ -66,7 +66,7 @@ impl LocalGo {
         let module = version.as_ref().and_then(|version| self.module(&name, version));
         let (Some(version), Some(module)) = (version, module) else {
             let message = format!("the {} line does not name a valid Go version", line.verb);
-            return Some(Entry::Finding(Finding::new(Code::MalformedLine, message).at(place)));
+            return Some(Entry::Finding(Finding::new(Code::InvalidGoMod, message).at(place)));
         };
         let here = self.version.clone().or_else(|| GoVersion::parse(FIRST));
         let is_audited = line.verb == "toolchain" || here.is_none_or(|here| version > here);
@@ -110,7 +110,7 @@ mod tests {
             ("toolchain go1.26.5\n", &["go.mod:1 v0.0.1-go1.26.5.linux-arm64"]),
             ("toolchain go1.28.0-mine\n", &["go.mod:1 v0.0.1-go1.28.0-mine.linux-arm64"]),
             ("toolchain default\n", &[]),
-            ("toolchain go1.28/../../x\ngo x\n", &["malformed-line", "malformed-line"]),
+            ("toolchain go1.28/../../x\ngo x\n", &["invalid-go-mod", "invalid-go-mod"]),
             // No line hides another.
             ("require x\ntoolchain go1.28.1\n", &["go.mod:2 v0.0.1-go1.28.1.linux-arm64"]),
         ] {

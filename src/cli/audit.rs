@@ -14,7 +14,7 @@ use super::exit::{Exit, Failure};
 use super::out;
 use super::policies::Policies;
 use super::runtime::Runtime;
-use crate::audit::{Audit, Entry, LeftOut, LocalGo, ReadError, Reader, find, read_module_cache};
+use crate::audit::{Audit, Entry, LeftOut, LocalGo, ReadError, Reader, find, read_module_cache, why_unread};
 use crate::base::fault::{Fault, in_full};
 use crate::base::tree::{Tree, folder_of, repository_by_words, working_folder};
 use crate::finding::{Code, Ending, Finding, Place, RenderOptions, Report, Root, Unaudited, render};
@@ -124,13 +124,14 @@ struct Input {
 
 fn go_sums(args: &AuditArgs, go: &GoEnv, mut bases: Option<&mut Bases>) -> Result<Input, Failure> {
     let left_out = left_out(go, &args.exclude, args.state.data.as_deref())?;
-    let (mut seen, mut given, go) = (HashSet::new(), Input::default(), LocalGo::of(go));
+    let (mut seen, mut given, local) = (HashSet::new(), Input::default(), LocalGo::of(go));
+    let workspace = go.workspace().map_err(Failure::usage)?;
     for path in &args.paths {
         let found = find(path, &left_out).map_err(Failure::usage)?;
-        let unread = found.unread.into_iter().filter(|(path, _)| seen.insert(path.clone()));
-        given.unchecked.extend(unread.map(|(path, error)| not_read(&path, &format!("cannot read it: {error}"))));
+        let unread = found.unread.iter().filter(|(folder, _)| seen.insert(folder.clone()));
+        given.unchecked.extend(unread.map(|unread| not_read(&unread.0, &why_unread(path, unread))));
         let base = bases.as_mut().map(|bases| bases.at(path)).transpose()?;
-        let reader = Reader { tree: &found.tree, base, go: &go };
+        let reader = Reader::new(&found.tree, base, &local, &workspace);
         for target in found.targets {
             let files = [&target.sum, &target.go_mod, &target.go_work].into_iter().flatten().cloned();
             // Paths may overlap. A file that is not apart for one of them is not apart.

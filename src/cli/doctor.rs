@@ -12,7 +12,7 @@ use super::out;
 use super::runtime::Runtime;
 use crate::base::text::safe;
 use crate::doctor::{examine, fix, gather};
-use crate::finding::Report;
+use crate::finding::{Place, Report, Unaudited};
 use crate::upstream::Timeouts;
 
 /// How long the mirror may take for the tree head that it has: it answers without asking a database.
@@ -22,11 +22,16 @@ pub(super) fn run(args: &DoctorArgs) -> Result<Exit, Failure> {
     let http = config::http(false)?.with_timeouts(Timeouts::of_database(ANSWERS_WITHIN));
     let http = http.map_err(|error| Failure::host("ask the mirror", &error))?;
     let go = config::go_env()?;
-    let left_out = left_out(&go, &[], None)?;
+    let left_out = left_out(&go, &args.exclude, None)?;
     let seen = Runtime::start()?.block_on(gather(go, &args.path, &left_out, &http));
     let findings = examine(&seen);
     let unchecked = |(path, why): &(PathBuf, String)| not_read(path, why);
-    let unchecked: Vec<_> = seen.unsearched.iter().map(unchecked).collect();
+    let mut unchecked: Vec<_> = seen.unsearched.iter().map(unchecked).collect();
+    if !seen.go.has_command() {
+        let (place, module) = (Place::from("go"), "its settings".to_owned());
+        let reason = "there is no go command on the PATH: what `go env -w` wrote is unknown".to_owned();
+        unchecked.push(Unaudited { place, module, reason, cause: None });
+    }
     let report = Report { findings, unchecked, ..Report::default() };
     if !args.fix {
         return show(report, &args.output, std::slice::from_ref(&args.path));
@@ -40,7 +45,7 @@ pub(super) fn run(args: &DoctorArgs) -> Result<Exit, Failure> {
         }
     }
     for one in &report.unchecked {
-        out::message(&safe(&format!("{} was not searched: {}", one.place, one.reason)));
+        out::message(&safe(&format!("{} was not checked: {}", one.place, one.reason)));
     }
     Ok(ending(&report, &args.output))
 }

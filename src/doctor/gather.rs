@@ -7,7 +7,7 @@ use tlog::limits::MAX_NOTE_LEN;
 use tlog::{SUMDB_ORIGIN, SignedCheckpoint};
 use url::Url;
 
-use crate::audit::{FindError, LeftOut, find};
+use crate::audit::{FindError, LeftOut, find, why_unread};
 use crate::base::text::one_line;
 use crate::base::tree::read_regular;
 use crate::go::environment::GoEnv;
@@ -49,7 +49,7 @@ pub async fn gather(go: GoEnv, folder: &Path, left_out: &LeftOut, http: &HttpCli
     let mut unsearched = Vec::new();
     let targets = match find(folder, left_out) {
         Ok(found) => {
-            unsearched.extend(found.unread.into_iter().map(|(path, error)| (path, error.to_string())));
+            unsearched.extend(found.unread.iter().map(|unread| (unread.0.clone(), why_unread(folder, unread))));
             found.targets
         }
         Err(FindError::Nothing(_)) => Vec::new(),

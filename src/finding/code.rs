@@ -46,6 +46,13 @@ codes! {
     MissingLine Warning
         "go.mod requires a version without a line in go.sum: a build fails, or adds the line by itself."
         "Run `go mod tidy` and commit go.sum.";
+    InvalidGoMod Error
+        "`go` refuses a line of this go.mod or go.work, or would change it: builds fail."
+        "Correct the line; do not delete a requirement, or builds use another version. Where a full version is expected, \
+         `go get MODULE@VERSION` finds it. Where two branches were merged, keep the higher versions and run `go mod tidy`.";
+    MissingOutsideWorkspace Note
+        "The requirements have lines only in other files of the workspace: with GOWORK=off a build fails."
+        "If the module is built alone, too, run `GOWORK=off go mod tidy` in its folder.";
     PrivateName Warning
         "The name looks private, and no pattern exempts it; `go` would send it to the public database."
         "Set GOPRIVATE (or --nosumdb) to a pattern that covers it.";

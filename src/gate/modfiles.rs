@@ -9,7 +9,7 @@ use crate::base::limits::MAX_TOLD;
 use crate::base::text::{safe, some_of};
 use crate::base::tree::{RegularFileError, read_regular};
 use crate::finding::{Code, Finding, Place};
-use gomodule::gomod::{self, Folders};
+use gomodule::gomod::{GoMod, GoWork};
 
 /// Files that are read. The repositories with the most modules have about a thousand.
 const MAX_FILES: usize = 10_000;
@@ -63,8 +63,8 @@ impl ModuleFiles {
     }
 
     fn file(&mut self, workspace: &Path, file: &Path, is_work_file: bool) {
-        let folders = match read(file) {
-            Ok(folders) => folders,
+        let bytes = match read(file) {
+            Ok(bytes) => bytes,
             // `go` does not find it either, and reports that.
             Err(RegularFileError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => return,
             Err(why) => {
@@ -73,19 +73,25 @@ impl ModuleFiles {
                 return;
             }
         };
-        if let Some(line) = folders.unread {
-            let place = Place { file: file.into(), line: Some(line) };
-            let message = "cannot parse the line: it may take a module from a folder";
+        let (uses, replaces, errors) = if is_work_file {
+            let (work, errors) = GoWork::read(&bytes);
+            (work.uses, work.replaces, errors)
+        } else {
+            let (go_mod, errors) = GoMod::read(&bytes);
+            (Vec::new(), go_mod.replaces, errors)
+        };
+        if let Some(error) = errors.first.first() {
+            let place = Place { file: file.into(), line: Some(error.line) };
+            let message = format!("it may take a module from a folder: `go` refuses the line: {error}");
             self.findings.push(Finding::new(Code::NotExamined, message).at(place));
         }
         let root = file.parent().unwrap_or(file);
-        if is_work_file {
-            for folder in folders.used.iter().filter(|folder| !lies_in(workspace, &root.join(folder))) {
-                let message = format!("it uses {}, which lies outside the repository", safe(folder));
-                self.findings.push(Finding::new(Code::BuildOverride, message).at(file));
-            }
+        for used in uses.iter().filter(|used| !lies_in(workspace, &root.join(&used.folder))) {
+            let message = format!("it uses {}, which lies outside the repository", safe(&used.folder));
+            self.findings.push(Finding::new(Code::BuildOverride, message).at(file));
         }
-        self.replaced.extend(folders.replaced.into_iter().map(|(old, _)| (old, file.to_owned())));
+        let folders = replaces.into_iter().filter(|replace| replace.new.1.is_none());
+        self.replaced.extend(folders.map(|replace| (replace.old.0, file.to_owned())));
     }
 
     /// One note for all modules that are replaced by folders.
@@ -111,7 +117,6 @@ fn lies_in(workspace: &Path, path: &Path) -> bool {
     path.canonicalize().map_or(true, |path| path.starts_with(workspace))
 }
 
-fn read(file: &Path) -> Result<Folders, RegularFileError> {
-    let bytes = read_regular(&file.canonicalize()?, MAX_BYTES)?;
-    Ok(gomod::folders(&String::from_utf8_lossy(&bytes)))
+fn read(file: &Path) -> Result<Vec<u8>, RegularFileError> {
+    read_regular(&file.canonicalize()?, MAX_BYTES)
 }

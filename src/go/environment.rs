@@ -62,6 +62,22 @@ enum CommandError {
     Json(#[from] serde_json::Error),
 }
 
+/// The workspace that GOWORK selects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GoWorkSetting {
+    /// The nearest go.work at or above a folder.
+    Auto,
+    /// None.
+    Off,
+    /// This file.
+    File(PathBuf),
+}
+
+/// GOWORK is a relative path, so that every `go` command fails.
+#[derive(Debug, thiserror::Error)]
+#[error("GOWORK is {0:?}: expected an absolute path, off or auto. `go` refuses every other value")]
+pub struct RelativeGoWork(String);
+
 /// The settings of the `go` command.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GoEnv {
@@ -69,6 +85,7 @@ pub struct GoEnv {
     environment: HashMap<String, String>,
     /// The output of `go env`; empty without a `go` command.
     output: HashMap<String, String>,
+    has_command: bool,
 }
 
 impl GoEnv {
@@ -80,14 +97,20 @@ impl GoEnv {
             Some((name, value.to_string_lossy().into_owned()))
         });
         let run = |go: PathBuf| go_env(&go).map_err(|why| GoEnvError { go, why });
-        let output = go_on_path().map(run).transpose()?.unwrap_or_default();
-        Ok(Self { environment: environment.collect(), output })
+        let output = go_on_path().map(run).transpose()?;
+        let has_command = output.is_some();
+        Ok(Self { environment: environment.collect(), output: output.unwrap_or_default(), has_command })
     }
 
     /// Makes settings with these variables only.
     pub fn of(environment: &[(&str, &str)]) -> Self {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        Self { environment: environment.iter().map(owned).collect(), output: HashMap::new() }
+        Self { environment: environment.iter().map(owned).collect(), output: HashMap::new(), has_command: false }
+    }
+
+    /// Whether a `go` command was asked. Else what `go env -w` wrote is unknown.
+    pub fn has_command(&self) -> bool {
+        self.has_command
     }
 
     /// A setting; empty if it is not set and has no default. As in `go`, an empty variable is not set.
@@ -100,6 +123,19 @@ impl GoEnv {
             return self.get("GOPRIVATE");
         }
         DEFAULTS.iter().find(|(default, _)| *default == name).map_or("", |(_, value)| value)
+    }
+
+    /// The workspace. The output of `go env` has the go.work of the working folder, not the setting. Blocks.
+    pub fn workspace(&self) -> Result<GoWorkSetting, RelativeGoWork> {
+        // Like `go`, without an error if the file cannot be read.
+        let written = || self.written().unwrap_or_default().into_iter().rev().find(|(name, _)| name == "GOWORK");
+        let value = self.environment.get("GOWORK").filter(|value| !value.is_empty()).cloned();
+        match value.or_else(|| Some(written()?.1)).unwrap_or_default().as_str() {
+            "" | "auto" => Ok(GoWorkSetting::Auto),
+            "off" => Ok(GoWorkSetting::Off),
+            path if Path::new(path).is_absolute() => Ok(GoWorkSetting::File(path.into())),
+            path => Err(RelativeGoWork(path.to_owned())),
+        }
     }
 
     /// Whether a setting is from the environment, not from `go env`.

@@ -127,13 +127,14 @@ fn workspace() {
     home.write("app/go.sum", "");
     home.write("app/go.mod", "module a.com/app\n\nrequire (\n\ta.com/lib v0.0.0\n\ta.com/other v1.0.0\n)\n");
     home.write("lib/go.mod", "module a.com/lib\n");
+    let alone = |line| ("missing-outside-workspace".to_owned(), "app/go.mod".to_owned(), line);
     home.write("other/go.mod", "module a.com/other\n");
     let missing = |line| ("missing-line".to_owned(), "app/go.mod".to_owned(), line);
     assert_eq!(findings(&home, &["app"]), (Some(1), vec![missing(4), missing(5)]));
     home.write("go.work", "go 1.26\n\nuse (\n\t./app\n\t./lib\n\t./gone\n)\n");
-    assert_eq!(findings(&home, &["app"]), (Some(1), vec![missing(5)]));
+    assert_eq!(findings(&home, &["app"]), (Some(1), vec![missing(5), alone(4)]));
     home.write("go.work.sum", "a.com/other v1.0.0/go.mod h1:LzX7hefJvL54yjefDEDHNONDjII0t9xZLPXsUe+TKr0=\n");
-    assert_eq!(findings(&home, &["app"]), (Some(0), Vec::new()));
+    assert_eq!(findings(&home, &["app"]), (Some(0), vec![alone(4)]));
     // A line that go.work.sum loses is missing since then; one that was missing before is not.
     home.git(&["init", "-q"]);
     home.git(&["add", "."]);

@@ -227,9 +227,12 @@ fn every_sum() {
     for file in hidden {
         home.write(file, &wrong);
     }
-    for (beside, text) in
-        [("tools.mod", "module a.com/b\n"), ("x/lint.mod", "module a.com/b\n"), ("x/other.work", "use .\n")]
-    {
+    for (beside, text) in [
+        ("tools.mod", "module a.com/b\n"),
+        ("x/lint.mod", "module a.com/b\n"),
+        ("x/other.work", "use ..\n"),
+        ("go.mod", "module a.com/b\n"),
+    ] {
         home.write(beside, text);
     }
     // Not a sum file that `go` reads for this tree.
@@ -300,6 +303,7 @@ fn apart() {
     assert!(output.starts_with("In files that `go` does not read for this repository:\n"), "{output}");
     assert!(output.contains("it lies below testdata, so `go` does not read it"), "{output}");
     // A workspace reads the sums of the folders it uses; a FIFO there is reported, too.
+    home.write("testdata/a/go.mod", "module a.com/b\n");
     home.write("go.work", "use ./testdata/a\n");
     std::fs::remove_file(home.home().join("vendor/b/go.sum")).unwrap();
     fifo(&home.home().join("vendor/b/go.sum"));
@@ -326,7 +330,7 @@ fn toolchains() {
     // The `go` line alone does it, and go.work as well; go.mod files without a sum count, too.
     for (file, text) in [
         ("go.mod", "module a.com/b\ngo 1.99.1\n"),
-        ("x/go.work", "use .\ntoolchain go1.99.1\n"),
+        ("x/go.work", "\ntoolchain go1.99.1\n"),
         ("y/tools.mod", "module a.com/b\ntoolchain go1.99.1\n"),
     ] {
         let home = self::home(&origin).set("GOHOSTOS", "linux").set("GOHOSTARCH", "amd64");
@@ -341,7 +345,7 @@ fn toolchains() {
     home.write("go.mod", "module a.com/b\n\ntoolchain go1.98.7\n");
     assert_eq!(findings(&home, &[]), (Some(1), vec![found("unknown-version", "go.mod", 3)]));
     home.write("go.mod", "module a.com/b\n\ntoolchain go1.99.1/../x\n");
-    assert_eq!(findings(&home, &[]), (Some(1), vec![found("malformed-line", "go.mod", 3)]));
+    assert_eq!(findings(&home, &[]), (Some(1), vec![found("invalid-go-mod", "go.mod", 3)]));
     // Patterns exempt no toolchain.
     let exempt = home.set("GONOSUMDB", "*");
     exempt.write("go.mod", "module a.com/b\n\ntoolchain go1.98.7\n");

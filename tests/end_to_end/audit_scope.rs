@@ -168,6 +168,9 @@ fn unreadable() {
             "{words:?}: {}",
             &output[..output.len().min(2000)]
         );
+        assert!(output.contains("leave it out with --exclude deep/d"), "{words:?}");
+        let excluded = home.sumgate(&[words, &["--exclude", "deep", "--exclude", "a"]].concat());
+        assert!(!excluded.1.contains("deep/d") && excluded.0 != Some(2), "{words:?}: {}", excluded.1);
         assert_eq!(output.contains("b/go.sum:1: error[malformed-line]"), listed, "{words:?}");
         assert_eq!(output.contains("a/long/go.sum: not checked: all of it (a/long/go.sum has more than"), listed);
     }

@@ -12,6 +12,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("doctor: each setting has its code and its command", settings),
         trial("doctor: a go that is too old", an_old_go),
+        trial("doctor: without go, it is not clean", without_go),
         trial("doctor: a go that fails, or leaves a child, is reported and not waited for", a_go_that_fails),
         trial("doctor: go.sum files without a go.mod", orphans),
         trial("doctor: a mirror that does not answer", a_silent_mirror),
@@ -21,8 +22,9 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
+/// A home with a `go` that has no settings of its own.
 fn home(goproxy: &str) -> Go {
-    Go::new(Path::new("/nonexistent"), goproxy, "sum.golang.org")
+    with_go(Go::new(Path::new("/nonexistent"), goproxy, "sum.golang.org"), "echo '{}'")
 }
 
 fn finds(home: &Go, code: &str, command: &str) {
@@ -59,7 +61,21 @@ fn an_old_go() {
 }
 
 fn home_with_go(script: &str) -> Go {
-    let home = home("https://proxy.golang.org,direct");
+    with_go(Go::new(Path::new("/nonexistent"), "https://proxy.golang.org,direct", "sum.golang.org"), script)
+}
+
+/// Without `go`, what `go env -w` wrote is unknown.
+fn without_go() {
+    let home = Go::new(Path::new("/nonexistent"), "https://proxy.golang.org,direct", "sum.golang.org");
+    let home = home.set("PATH", "/nonexistent");
+    for words in [&["doctor"][..], &["doctor", "--fix"]] {
+        let (exit, output) = home.sumgate(words);
+        assert!(exit == Some(2) && !output.contains("clean"), "{output}");
+        assert!(output.contains("there is no go command on the PATH"), "{output}");
+    }
+}
+
+fn with_go(home: Go, script: &str) -> Go {
     home.write("bin/go", &format!("#!/bin/sh\n{script}\n"));
     let go = home.home().join("bin/go");
     std::fs::set_permissions(&go, std::fs::Permissions::from_mode(0o755)).unwrap();

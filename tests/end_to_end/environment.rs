@@ -15,8 +15,18 @@ const IMPORTED: [&str; 9] =
     ["bufio", "encoding/json", "fmt", "os", "strings", "time", "testing", "testing/internal/testdeps", "runtime/cgo"];
 
 /// Other variables that are passed on. In CI (`CI` is set) no snapshot is written.
-const KEPT: [&str; 7] =
-    ["CI", "INSTA_UPDATE", "RUST_BACKTRACE", "SUMGATE_REQUIRE_GO", "SUMGATE_REQUIRE_SHARED", "TERM", "TMPDIR"];
+const KEPT: [&str; 10] = [
+    "CI",
+    "INSTA_UPDATE",
+    "RUST_BACKTRACE",
+    "SUMGATE_CASES",
+    "SUMGATE_ODD_FILES",
+    "SUMGATE_REQUIRE_GO",
+    "SUMGATE_REQUIRE_SHARED",
+    "SUMGATE_SEED",
+    "TERM",
+    "TMPDIR",
+];
 
 const ENTERED: &str = "SUMGATE_TESTS_ENTERED";
 

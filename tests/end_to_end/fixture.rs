@@ -244,6 +244,11 @@ impl Go {
         self
     }
 
+    /// The command itself.
+    pub fn program(&self) -> PathBuf {
+        self.program.clone()
+    }
+
     /// Its working folder.
     pub fn home(&self) -> PathBuf {
         self.root.path().join("work")

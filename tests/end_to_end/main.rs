@@ -23,6 +23,8 @@ mod audit_attack;
 mod audit_base;
 mod audit_cache;
 mod audit_files;
+mod audit_modules;
+mod audit_odd_files;
 mod audit_records;
 mod audit_scope;
 mod base_git;
@@ -67,6 +69,7 @@ mod load;
 mod log;
 mod misbehaving;
 mod odd_answers;
+mod odd_files;
 mod offline;
 mod policy;
 mod policy_base;
@@ -93,7 +96,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 76] = [
+const TRIALS: [fn() -> Vec<Trial>; 78] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -110,6 +113,8 @@ const TRIALS: [fn() -> Vec<Trial>; 76] = [
     audit_base::trials,
     audit_cache::trials,
     audit_files::trials,
+    audit_modules::trials,
+    audit_odd_files::trials,
     audit_records::trials,
     audit_scope::trials,
     base_git::trials,

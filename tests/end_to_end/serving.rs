@@ -132,7 +132,7 @@ fn only_stored() {
     let (origin, folder) = (origin(World::demo()), tempfile::tempdir().unwrap());
     let mirror = Mirror::start(&origin, &folder.path().join("data"));
     let ask = |path: &str| request(&mirror.url, "GET", path, "Disable-Module-Fetch: true\r\n");
-    let paths = ["v1.0.0.info", "v1.0.0.mod", "v1.0.0.zip", "list", "v1.0.0%2Bincompatible.info", "main.info"];
+    let paths = ["v1.0.0.info", "v1.0.0.mod", "v1.0.0.zip", "list", "v2.0.0%2Bincompatible.info", "main.info"];
     for path in paths {
         let answer = ask(&format!("/example.com/hello/@v/{path}"));
         assert_eq!(answer.status, 404, "{path}: {}", answer.text());

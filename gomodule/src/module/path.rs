@@ -139,6 +139,11 @@ fn element_flaw(element: &str) -> Option<&'static str> {
     if element.starts_with('.') || element.ends_with('.') {
         return Some("no element may start or end with a dot");
     }
+    reserved(element)
+}
+
+/// Names that Windows gives another meaning.
+fn reserved(element: &str) -> Option<&'static str> {
     let stem = element.split('.').next().unwrap_or_default();
     if DEVICES.iter().any(|device| stem.eq_ignore_ascii_case(device)) {
         return Some("it has an element that is a Windows device name");
@@ -147,6 +152,34 @@ fn element_flaw(element: &str) -> Option<&'static str> {
     let is_digits = |tail: &str| !tail.is_empty() && tail.bytes().all(|b| b.is_ascii_digit());
     let is_short = stem.rsplit_once('~').is_some_and(|(_, tail)| is_digits(tail));
     is_short.then_some("it has an element that ends in '~' and digits")
+}
+
+/// Whether a text may be the path of a package, or of a main module (`module.CheckImportPath`). It needs no domain.
+pub(crate) fn is_import_path(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~+".contains(&b);
+    let is_element = |element: &str| {
+        let is_dots = element.bytes().all(|b| b == b'.');
+        !is_dots && !element.ends_with('.') && element.bytes().all(plain) && reserved(element).is_none()
+    };
+    !text.starts_with('-') && text.split('/').all(is_element)
+}
+
+/// The end of a path with a major version: `/v2`, or `.v2` below gopkg.in; empty if there is none. `None` if it is one that no
+/// module path can have (`module.SplitPathVersion`). The path need not be valid otherwise.
+pub(crate) fn major_suffix(path: &str) -> Option<&str> {
+    let is_gopkg = path.starts_with("gopkg.in/");
+    let whole = if is_gopkg { path.strip_suffix("-unstable").unwrap_or(path) } else { path };
+    let digits = whole.trim_end_matches(|c: char| c.is_ascii_digit() || (c == '.' && !is_gopkg));
+    let number = &whole[digits.len()..];
+    let before = if is_gopkg { ".v" } else { "/v" };
+    let Some(start) = digits.strip_suffix(before) else {
+        return if is_gopkg { None } else { Some("") };
+    };
+    if number.is_empty() {
+        return if is_gopkg { None } else { Some("") };
+    }
+    let is_valid = if is_gopkg { is_number(number) } else { is_number(number) && !matches!(number, "0" | "1") };
+    is_valid.then(|| &path[start.len()..])
 }
 
 impl AsRef<str> for ModulePath {
@@ -184,6 +217,31 @@ mod tests {
     }
 
     #[test]
+    fn a_major_version_at_the_end_is_split_off() {
+        for (path, suffix) in [
+            ("a.com/b", Some("")),
+            ("a.com/b/v2", Some("/v2")),
+            ("a.com/b/v10", Some("/v10")),
+            ("corplib", Some("")),
+            ("/v2", Some("/v2")),
+            ("a/v", Some("")),
+            ("a/vx", Some("")),
+            ("a/v1", None),
+            ("a/v0", None),
+            ("a/v02", None),
+            ("a/v2.0", None),
+            ("a/v2.", None),
+            ("gopkg.in/a.v0", Some(".v0")),
+            ("gopkg.in/a.v3-unstable", Some(".v3-unstable")),
+            ("gopkg.in/a.v01", None),
+            ("gopkg.in/a", None),
+            ("gopkg.in/a.v", None),
+        ] {
+            assert_eq!(major_suffix(path), suffix, "{path}");
+        }
+    }
+
+    #[test]
     fn paths_that_go_refuses() {
         for path in [
             "",
@@ -213,6 +271,12 @@ mod tests {
             "example.com/a\\b",
         ] {
             assert!(ModulePath::parse(path).is_err(), "{path:?}");
+        }
+        for text in ["corplib", "a/b+c", "a.com/.x", "a..b", "std"] {
+            assert!(is_import_path(text), "{text}");
+        }
+        for text in ["", "-a", "a//b", "/a", "a/", "..", "a/.", "a.", "a b", "a@b", "nul/a", "a~1", "a\\b", "ä"] {
+            assert!(!is_import_path(text), "{text}");
         }
         assert!(ModulePath::parse(&format!("example.com/{}", "a".repeat(121))).is_err());
         assert!(ModulePath::parse(&format!("example.com{}", "/abcdefghi".repeat(60))).is_err());

@@ -155,6 +155,15 @@ pub fn is_semver(text: &str) -> bool {
         && build.is_none_or(|build| build.split('.').all(is_build_part))
 }
 
+/// The full form of a semantic version (`module.CanonicalVersion`): `v1.2` is `v1.2.0`, and build metadata other than
+/// `+incompatible` is left out. `None` if it is not a semantic version.
+pub(crate) fn canonical(text: &str) -> Option<String> {
+    let (whole, build) = text.split_once('+').map_or((text, ""), |(whole, build)| (whole, build));
+    let missing = 2_usize.saturating_sub(whole.split('-').next().unwrap_or_default().matches('.').count());
+    let suffix = if build == "incompatible" { "+incompatible" } else { "" };
+    is_semver(text).then(|| format!("{whole}{}{suffix}", ".0".repeat(missing)))
+}
+
 fn is_build_part(part: &str) -> bool {
     !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }

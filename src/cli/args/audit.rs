@@ -7,7 +7,7 @@ use crate::finding::{Format, Severity};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct AuditArgs {
-    /// A go.sum, a go.work.sum, or a folder that contains them
+    /// A go.sum, go.work.sum, go.mod or go.work, or a folder that contains them
     #[arg(value_name = "PATH", default_value = ".")]
     pub(in crate::cli) paths: Vec<PathBuf>,
 
@@ -50,6 +50,12 @@ pub(in crate::cli) struct DoctorArgs {
     /// Folder to search for go.sum files
     #[arg(value_name = "PATH", default_value = ".")]
     pub(in crate::cli) path: PathBuf,
+
+    /// Exclude a file or folder, and all below it; repeatable
+    ///
+    /// A path below PATH, in which `*` and `?` match any characters but `/`.
+    #[arg(long, value_name = "PATTERN")]
+    pub(in crate::cli) exclude: Vec<String>,
 
     /// Print commands that fix the findings, without running them
     #[arg(long)]

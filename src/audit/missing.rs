@@ -1,0 +1,98 @@
+//! The requirements of a go.mod without a hash line (`cmd/go/internal/modload`, keepSums).
+
+use std::collections::{HashMap, HashSet};
+
+use super::sums::Sums;
+use gomodule::artifact::Kind;
+use gomodule::gomod::{GoMod, GoModError, Replaced, Replacements};
+use gomodule::module::{ModuleVersion, Version};
+
+/// What decides, beside a go.mod, where its requirements are taken from.
+pub(super) struct Around<'a> {
+    /// Replacements; the first that has one for a module counts.
+    pub(super) replacements: Vec<Replacements<'a>>,
+    pub(super) sums: &'a Sums,
+    /// In a workspace.
+    pub(super) workspace: Option<&'a Members>,
+}
+
+/// What the modules of a workspace say together.
+#[derive(Debug, Default)]
+pub(super) struct Members {
+    /// Their paths.
+    pub(super) own: HashSet<String>,
+    /// The highest version that one of them requires of each module.
+    pub(super) highest: HashMap<String, Version>,
+}
+
+/// A requirement without a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Missing {
+    /// The line of go.mod.
+    pub(super) line: u32,
+    /// The required module path.
+    pub(super) required: String,
+    /// The module version after replacements.
+    pub(super) module: ModuleVersion,
+    /// The go.mod, whose line `go` always needs; or else the zip, if packages of it are imported.
+    pub(super) kind: Kind,
+}
+
+impl Missing {
+    /// What distinguishes it from other missing lines.
+    pub(super) fn key(self) -> (ModuleVersion, Kind) {
+        (self.module, self.kind)
+    }
+}
+
+impl Members {
+    pub(super) fn add(&mut self, go_mod: &GoMod) {
+        self.own.extend(go_mod.module.clone());
+        for require in &go_mod.requires {
+            let Ok(version) = Version::parse(&require.version) else { continue };
+            let highest = self.highest.entry(require.path.clone()).or_insert_with(|| version.clone());
+            if *highest < version {
+                *highest = version;
+            }
+        }
+    }
+}
+
+/// The requirements without a line, and those that `go` cannot take from anywhere. Whether packages of a module are imported is
+/// not checked here.
+pub(super) fn missing(go_mod: &GoMod, around: &Around) -> (Vec<Missing>, Vec<GoModError>) {
+    let (mut missing, mut errors) = (Vec::new(), Vec::new());
+    for require in &go_mod.requires {
+        let (path, version) = (require.path.as_str(), require.version.as_str());
+        if around.workspace.is_some_and(|members| members.own.contains(path)) {
+            continue;
+        }
+        if go_mod.excludes(require) {
+            // A workspace ignores the requirement; a module alone would need a change of go.mod.
+            errors.extend(around.workspace.is_none().then(|| require.excluded()));
+            continue;
+        }
+        let replace = around.replacements.iter().find_map(|replacements| replacements.find(path, version));
+        let module = match require.source(replace) {
+            Ok(Replaced::Module(module)) => module,
+            Ok(Replaced::Folder(_)) => continue,
+            Err(error) => {
+                errors.push(error);
+                continue;
+            }
+        };
+        let is_selected = || {
+            let highest = around.workspace.and_then(|members| members.highest.get(path));
+            highest.is_none_or(|highest| highest.as_ref() == version)
+        };
+        let kind = if !around.sums.has(&module, Kind::Mod) {
+            Kind::Mod
+        } else if !require.is_indirect && !around.sums.has(&module, Kind::Zip) && is_selected() {
+            Kind::Zip
+        } else {
+            continue;
+        };
+        missing.push(Missing { line: require.line, required: require.path.clone(), module, kind });
+    }
+    (missing, errors)
+}

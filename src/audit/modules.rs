@@ -1,0 +1,195 @@
+//! Judges go.mod and go.work files: lines that `go` refuses, and requirements without a hash line.
+//!
+//! What was so at the base is not new: only the line that changed is reported.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use super::entry::{Entry, MAX_FINDINGS, more};
+use super::error::ReadError;
+use super::imports::imports;
+use super::missing::{Around, Missing, missing};
+use super::sums::Sums;
+use super::workspace::{ReadFile, Workspaces};
+use crate::base::tree::folder_of;
+use crate::finding::{Code, Finding, Place};
+use crate::go::environment::GoWorkSetting;
+use gomodule::artifact::Kind;
+use gomodule::gomod::{GoMod, GoWork, Replacements};
+use gomodule::gosum::is_utf16;
+
+/// A state of the tree: now, or at the base.
+pub(super) struct State<'a> {
+    pub(super) workspaces: &'a Workspaces,
+    pub(super) setting: &'a GoWorkSetting,
+    pub(super) read: ReadFile<'a>,
+}
+
+/// A go.mod or go.work in one state.
+#[derive(Clone, Copy)]
+pub(super) struct ModFile<'a> {
+    pub(super) path: &'a Path,
+    /// Empty if there is none.
+    pub(super) bytes: &'a [u8],
+    /// The go.sum beside it.
+    pub(super) sum: &'a [u8],
+}
+
+/// What is wrong with a file.
+#[derive(Default)]
+struct Faults {
+    /// Lines that `go` refuses, each with the reason.
+    invalid: Vec<(u32, String)>,
+    /// Beyond the first of them.
+    more_invalid: usize,
+    missing: Vec<Missing>,
+    /// Missing with GOWORK=off only.
+    outside: Vec<Missing>,
+}
+
+/// The findings about a go.mod.
+pub(super) fn of_go_mod(now: (ModFile, &State), then: Option<(ModFile, &State)>) -> Result<Vec<Entry>, ReadError> {
+    let (file, state) = now;
+    let mut faults = Faults::of_go_mod(file, state)?;
+    if faults.is_none() {
+        return Ok(Vec::new());
+    }
+    if let Some((old, state)) = then {
+        faults.remove(&Faults::of_go_mod(old, state)?, file, old);
+    }
+    faults.keep_imported(file);
+    Ok(faults.entries(file))
+}
+
+/// The findings about a go.work.
+pub(super) fn of_go_work(now: (ModFile, &State), then: Option<(ModFile, &State)>) -> Result<Vec<Entry>, ReadError> {
+    let (file, state) = now;
+    let mut faults = Faults::of_go_work(file, state)?;
+    if faults.is_none() {
+        return Ok(Vec::new());
+    }
+    if let Some((old, state)) = then {
+        faults.remove(&Faults::of_go_work(old, state)?, file, old);
+    }
+    Ok(faults.entries(file))
+}
+
+impl Faults {
+    fn of_go_mod(file: ModFile, state: &State) -> Result<Self, ReadError> {
+        let (go_mod, errors) = GoMod::read(file.bytes);
+        let mut sums = Sums::default();
+        sums.add(file.sum);
+        let alone = Around { replacements: vec![Replacements::of(&go_mod.replaces)], sums: &sums, workspace: None };
+        let (outside, errors_alone) = missing(&go_mod, &alone);
+        let is_go_mod = file.path.file_name().is_some_and(|name| name == "go.mod");
+        let needs_workspace = is_go_mod && !(outside.is_empty() && errors_alone.is_empty());
+        let workspace = if needs_workspace {
+            state.workspaces.around(folder_of(file.path), state.setting, state.read)?
+        } else {
+            None
+        };
+        let (mut missing, more_errors, mut outside) = match &workspace {
+            None => (outside, errors_alone, Vec::new()),
+            Some(workspace) => {
+                let (together, errors) = super::missing::missing(&go_mod, &workspace.as_around());
+                let lines: HashSet<u32> = together.iter().map(|one| one.line).collect();
+                let outside = outside.into_iter().filter(|one| !lines.contains(&one.line)).collect();
+                (together, errors, outside)
+            }
+        };
+        if is_utf16(file.sum) {
+            // No line of it counts, which is one finding.
+            (missing, outside) = Default::default();
+        }
+        let more_invalid = errors.count - errors.first.len();
+        let mut invalid: Vec<(u32, String)> =
+            errors.first.iter().chain(&more_errors).map(|error| (error.line, error.to_string())).collect();
+        invalid.sort_by_key(|(line, _)| *line);
+        Ok(Self { invalid, more_invalid, missing, outside })
+    }
+
+    fn of_go_work(file: ModFile, state: &State) -> Result<Self, ReadError> {
+        let (_, errors) = GoWork::read(file.bytes);
+        let workspace = state.workspaces.of(file.path, state.read)?;
+        let more_invalid = errors.count - errors.first.len();
+        let invalid = errors.first.iter().map(|error| (error.line, error.to_string()));
+        let mut invalid: Vec<_> = invalid.chain(workspace.faults.iter().cloned()).collect();
+        invalid.sort_by_key(|(line, _)| *line);
+        Ok(Self { invalid, more_invalid, ..Self::default() })
+    }
+
+    fn is_none(&self) -> bool {
+        self.invalid.is_empty() && self.missing.is_empty() && self.outside.is_empty()
+    }
+
+    /// Removes what was so in an older state of the file.
+    fn remove(&mut self, old: &Self, file: ModFile, old_file: ModFile) {
+        let [lines, old_lines] = [file, old_file].map(|file| file.bytes.split(|byte| *byte == b'\n').collect());
+        let known: HashSet<(&[u8], &str)> =
+            old.invalid.iter().map(|(line, why)| (text_of(&old_lines, *line), &**why)).collect();
+        self.invalid.retain(|(line, why)| !known.contains(&(text_of(&lines, *line), &**why)));
+        self.more_invalid = self.more_invalid.saturating_sub(old.more_invalid);
+        let keys = |missing: &[Missing]| missing.iter().cloned().map(Missing::key).collect::<HashSet<_>>();
+        let (missing, outside) = (keys(&old.missing), keys(&[&old.missing[..], &old.outside].concat()));
+        self.missing.retain(|one| !missing.contains(&one.clone().key()));
+        self.outside.retain(|one| !outside.contains(&one.clone().key()));
+    }
+
+    /// Removes the missing zips of modules from which no package is imported. The module of an import is the longest required
+    /// path that the import begins with.
+    fn keep_imported(&mut self, file: ModFile) {
+        let missing = || self.missing.iter().chain(&self.outside);
+        if missing().all(|one| one.kind == Kind::Mod) {
+            return;
+        }
+        let (go_mod, _) = GoMod::read(file.bytes);
+        let paths: HashSet<&str> = go_mod.requires.iter().map(|require| require.path.as_str()).collect();
+        let module_of = |import: &String| {
+            let cuts = import.rmatch_indices('/').map(|(at, _)| &import[..at]);
+            std::iter::once(&**import).chain(cuts).find_map(|path| paths.get(path).copied())
+        };
+        let imports = folder_of(file.path).canonicalize().map(|folder| imports(&folder)).unwrap_or_default();
+        let imported: HashSet<&str> = imports.iter().filter_map(module_of).collect();
+        let is_needed = |one: &Missing| one.kind == Kind::Mod || imported.contains(&*one.required);
+        self.missing.retain(is_needed);
+        self.outside.retain(is_needed);
+    }
+
+    fn entries(self, file: ModFile) -> Vec<Entry> {
+        let place = |line| Place { file: file.path.into(), line: Some(line) };
+        let sum = sum_beside(file.path);
+        let sum = sum.file_name().unwrap_or_default().to_string_lossy();
+        let (count, missing_count) = (self.invalid.len() + self.more_invalid, self.missing.len());
+        let invalid = self.invalid.into_iter().take(MAX_FINDINGS);
+        let invalid = invalid.map(|(line, why)| Finding::new(Code::InvalidGoMod, why).at(place(line)));
+        let missing = self.missing.into_iter().take(MAX_FINDINGS).map(|Missing { line, module, kind, .. }| {
+            let message = match kind {
+                Kind::Zip => format!("packages of {module} are imported, and {sum} has no line for its zip"),
+                Kind::Mod | Kind::Info => format!("{module} is required, and {sum} has no line for its go.mod"),
+            };
+            Finding::new(Code::MissingLine, message).at(place(line)).about(&module)
+        });
+        let outside = self.outside.first().map(|first| {
+            let message = format!(
+                "{} of the requirements, such as {}, have no line in {sum}: a build works in the workspace, and fails with \
+                 GOWORK=off",
+                self.outside.len(),
+                first.module
+            );
+            Finding::new(Code::MissingOutsideWorkspace, message).at(place(first.line))
+        });
+        let findings = invalid.chain(more(file.path, Code::InvalidGoMod, count)).chain(missing);
+        findings.chain(more(file.path, Code::MissingLine, missing_count)).chain(outside).map(Entry::Finding).collect()
+    }
+}
+
+/// The go.sum of a go.mod, or the X.sum of an X.mod.
+pub(super) fn sum_beside(go_mod: &Path) -> PathBuf {
+    go_mod.with_extension("sum")
+}
+
+/// A line of a file, without white space around it.
+fn text_of<'t>(lines: &Vec<&'t [u8]>, number: u32) -> &'t [u8] {
+    let at = usize::try_from(number).unwrap_or(usize::MAX).saturating_sub(1);
+    lines.get(at).map_or(&b""[..], |line| line.trim_ascii())
+}
