@@ -15,6 +15,7 @@ mod dialer;
 mod direct;
 mod download;
 mod error;
+mod failing;
 #[expect(clippy::disallowed_methods, reason = "its source is a folder")]
 mod folder;
 mod goauth;

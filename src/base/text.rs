@@ -40,6 +40,13 @@ pub(crate) fn one_line(words: &str, max: usize) -> String {
     words.collect::<Vec<_>>().join(" ").chars().take(max).collect()
 }
 
+/// The text from its first tag on, if it is a page: HTML or XML, also after spaces or a byte order mark.
+pub(crate) fn page(text: &str) -> Option<&str> {
+    // In UTF-16 a page begins with two bytes that are not UTF-8, and every other byte is zero.
+    let start = text.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\u{fffd}' | '\0'));
+    start.starts_with('<').then_some(start)
+}
+
 pub(crate) fn is_plain(c: char) -> bool {
     !c.is_control() && !INVISIBLE.iter().any(|(first, last)| (*first..=*last).contains(&c))
 }

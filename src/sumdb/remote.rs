@@ -23,7 +23,7 @@ use super::error::{NotShown, Shared, SumdbError};
 use crate::base::clock::Clock;
 pub(super) use crate::upstream::UpstreamId as Endpoint;
 use crate::upstream::database_request::DatabaseRequest;
-use crate::upstream::{HttpClient, HttpError, SourceFailure, Timeouts, UpstreamError, Wanted};
+use crate::upstream::{HttpClient, HttpError, Progress, SourceFailure, Timeouts, UpstreamError, Wanted};
 
 const LATEST: Wanted = Wanted::Database(DatabaseRequest::Latest);
 /// The next endpoint is asked after this time: a public service that is a little slow must not get twice the load.
@@ -160,7 +160,8 @@ impl Remote {
         let endpoints = self.endpoints().await?;
         let (_pending, start) = (self.contact.begin(), self.clock.steady());
         let wanted = &Wanted::Database(request);
-        let attempt = |id, _progress| {
+        let attempt = |id, progress: Progress| {
+            progress.start();
             let answer = self.ask_endpoint(endpoints, id, wanted, &check);
             async move {
                 match answer.await {

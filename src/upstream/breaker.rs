@@ -1,5 +1,5 @@
 //! A circuit breaker: after repeated failures there are no requests for a while; then one request is sent, and its result
-//! decides. Pure: the time is an argument.
+//! decides. If it has none soon, one more is sent. Pure: the time is an argument.
 
 use std::time::Duration;
 
@@ -13,6 +13,9 @@ const FIRST_OPEN: Duration = Duration::from_millis(500);
 const LONGEST_OPEN: Duration = Duration::from_secs(10);
 /// The longest `Retry-After` that is obeyed.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(5 * 60);
+/// How long other requests wait for the result of a probe: the longest time to the head of an answer before another source is
+/// asked too (`health`).
+const PROBE_FOR: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Breaker {
@@ -20,32 +23,40 @@ pub(super) struct Breaker {
     /// When it opened last.
     opened: Option<Instant>,
     open_until: Option<Instant>,
-    probing: bool,
+    /// The source asked for that with `Retry-After`.
+    asked_for: bool,
+    /// When the last probe began, until it has a result.
+    probe: Option<Instant>,
     last_failure: String,
 }
 
 impl Breaker {
-    /// Whether a request may be sent now, or how long the breaker stays open. A half-open breaker lets one request through.
+    /// Whether a request may be sent now, or how long the breaker stays open. A half-open breaker lets one request through at a
+    /// time.
     pub(super) fn ask(&mut self, now: Instant) -> Result<(), Duration> {
         match self.open_until {
             Some(until) if now < until => Err(until - now),
-            Some(_) if self.probing => Err(FIRST_OPEN),
+            Some(_) if self.probe.is_some_and(|probe| now - probe < PROBE_FOR) => Err(FIRST_OPEN),
             Some(_) => {
-                self.probing = true;
+                self.probe = Some(now);
                 Ok(())
             }
             None => Ok(()),
         }
     }
 
-    /// A request succeeded.
-    pub(super) fn close(&mut self) {
-        (self.failures, self.open_until, self.probing) = (0, None, false);
+    /// A request that `started` then has an answer. If it started before the source asked for a pause, the pause goes on.
+    pub(super) fn close(&mut self, started: Instant) {
+        if self.asked_for && self.opened.is_some_and(|opened| started < opened) {
+            return;
+        }
+        self.asked_for = false;
+        (self.failures, self.open_until, self.probe) = (0, None, None);
     }
 
     /// The probe was cancelled: another request may be the probe.
     pub(super) fn probe_cancelled(&mut self) {
-        self.probing = false;
+        self.probe = None;
     }
 
     /// A request that `started` then failed, perhaps with a `Retry-After`. If it started before the breaker opened, it is one of
@@ -53,16 +64,19 @@ impl Breaker {
     pub(super) fn failed(&mut self, started: Instant, now: Instant, why: String, retry_after: Option<Duration>) {
         let retry_after = retry_after.map(|wait| wait.min(LONGEST_RETRY_AFTER));
         if self.opened.is_some_and(|opened| started < opened) {
-            self.open_until = retry_after.map(|wait| now + wait).max(self.open_until);
+            let pause = retry_after.map(|wait| now + wait);
+            self.asked_for |= pause > self.open_until;
+            self.open_until = pause.max(self.open_until);
             return;
         }
         self.last_failure = why;
         self.failures = self.failures.saturating_add(1);
-        self.probing = false;
+        self.probe = None;
         let nth = self.failures.checked_sub(OPENS_AFTER);
         let broken = nth.map(|nth| FIRST_OPEN.saturating_mul(1 << nth.min(16)).min(LONGEST_OPEN));
         // The breaker also opens if each failure says `Retry-After: 0`.
         let open = retry_after.max(broken);
+        self.asked_for = retry_after.is_some() && open == retry_after;
         self.open_until = open.map(|open| now + open);
         if self.is_open(now) {
             self.opened = Some(now);
@@ -85,7 +99,7 @@ impl Breaker {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::disallowed_methods, reason = "a moment to count from")]
+    #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a moment to count from; a test may panic")]
 
     use super::*;
 
@@ -111,8 +125,23 @@ mod tests {
         assert_eq!(breaker.ask(later), Ok(()));
         breaker.probe_cancelled();
         assert_eq!(breaker.ask(later), Ok(()), "a probe that went away makes room for another");
-        breaker.close();
+        breaker.close(later);
         assert_eq!((breaker.ask(later), breaker.ask(later)), (Ok(()), Ok(())));
+    }
+
+    #[test]
+    fn a_probe_without_a_result_makes_room_for_another() {
+        let (mut breaker, start) = (Breaker::default(), Instant::now());
+        (0..OPENS_AFTER).for_each(|_| fail(&mut breaker, start, None));
+        let first = start + FIRST_OPEN;
+        assert_eq!((breaker.ask(first), breaker.ask(first + PROBE_FOR / 2)), (Ok(()), Err(FIRST_OPEN)));
+        let second = first + PROBE_FOR;
+        assert_eq!((breaker.ask(second), breaker.ask(second)), (Ok(()), Err(FIRST_OPEN)), "one at a time");
+        // Both fail: the breaker opens once.
+        let end = second + FIRST_OPEN;
+        breaker.failed(first, end, "on purpose".to_owned(), None);
+        breaker.failed(second, end, "on purpose".to_owned(), None);
+        assert_eq!(breaker.ask(end), Err(FIRST_OPEN * 2));
     }
 
     #[test]
@@ -145,7 +174,7 @@ mod tests {
         probing.failed(start, later, "on purpose".to_owned(), None);
         assert_eq!(probing.ask(later), Err(FIRST_OPEN));
         // Nor after it closed.
-        probing.close();
+        probing.close(start);
         (0..20).for_each(|_| probing.failed(start, later, "on purpose".to_owned(), None));
         assert_eq!(probing.ask(later), Ok(()));
         // A Retry-After is obeyed.
@@ -160,7 +189,11 @@ mod tests {
         let (mut breaker, now) = (Breaker::default(), Instant::now());
         fail(&mut breaker, now, Some(Duration::from_secs(7)));
         assert_eq!(breaker.ask(now + Duration::from_millis(6999)), Err(Duration::from_millis(1)));
+        breaker.close(now.checked_sub(FIRST_OPEN).unwrap());
+        assert_eq!(breaker.ask(now), Err(Duration::from_secs(7)), "an answer to an earlier request does not end it");
         assert_eq!(breaker.ask(now + Duration::from_secs(7)), Ok(()));
+        breaker.close(now + Duration::from_secs(7));
+        assert_eq!((breaker.ask(now), breaker.ask(now)), (Ok(()), Ok(())));
         let mut eager = Breaker::default();
         (0..3).for_each(|_| fail(&mut eager, now, Some(Duration::ZERO)));
         assert_eq!(eager.ask(now), Err(FIRST_OPEN), "Retry-After: 0 does not keep the breaker closed");

@@ -24,12 +24,20 @@ pub(super) struct Download<'a> {
     pub(super) received: u64,
     pub(super) first_byte: Instant,
     progress: &'a Progress,
+    /// Called when the head of the answer has arrived.
+    on_head: &'a mut (dyn FnMut() + Send),
     clock: Clock,
 }
 
 impl<'a> Download<'a> {
-    pub(super) fn new(url: Url, limit: u64, progress: &'a Progress, clock: Clock) -> Self {
-        Self { url, limit, written: 0, received: 0, first_byte: clock.steady(), progress, clock }
+    pub(super) fn new(
+        url: Url,
+        limit: u64,
+        progress: &'a Progress,
+        on_head: &'a mut (dyn FnMut() + Send),
+        clock: Clock,
+    ) -> Self {
+        Self { url, limit, written: 0, received: 0, first_byte: clock.steady(), progress, on_head, clock }
     }
 
     /// Sends one request, or resumes an earlier download, and resumes an interrupted body if the source still has the same
@@ -44,6 +52,7 @@ impl<'a> Download<'a> {
         };
         self.first_byte = self.clock.steady();
         self.progress.began();
+        (self.on_head)();
         for _ in 0..MAX_RESUMES {
             let (before, tag) = (self.written, answer.tag());
             sink.send(Part::Tag(tag.clone())).await?;
@@ -133,7 +142,8 @@ mod tests {
         let http = HttpClient::scripted(Arc::new(server));
         let (sink, parts) = DownloadSink::new(Some(Received { bytes: 4, tag: "\"1\"".to_owned() }));
         let (url, progress) = (Url::parse("https://a.example/x.zip").unwrap(), Progress::new(Clock::System));
-        let mut download = Download::new(url, limit, &progress, Clock::System);
+        let mut on_head = || ();
+        let mut download = Download::new(url, limit, &progress, &mut on_head, Clock::System);
         let done = download.run(&http, &sink).await;
         (done, download.received, parts)
     }

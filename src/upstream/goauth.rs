@@ -115,8 +115,15 @@ impl GoAuth {
         let asked = Asked::new(url, refusal);
         let (this, url) = (Arc::clone(self), url.clone());
         let run = async move {
-            let mut renewed = this.renewed.lock().await;
             let other = || Some(this.known(&url)).filter(|headers| *headers != sent);
+            let mut renewed = match status {
+                StatusCode::UNAUTHORIZED => this.renewed.lock().await,
+                // Requests for absent modules must not wait for a command that hangs.
+                _ => match this.renewed.try_lock() {
+                    Ok(renewed) => renewed,
+                    Err(_) => return other(),
+                },
+            };
             // Another request may have waited for the same run.
             if let Some(headers) = other() {
                 return Some(headers);
@@ -272,6 +279,23 @@ mod tests {
         assert_eq!(goauth.renewed(&url, second.clone(), &refusal(403)).await, None);
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(goauth.renewed(&url, second.clone(), &refusal(401)).await.is_some_and(|third| third != second));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_401_waits_for_a_run() {
+        let (goauth, url) = (goauth(Path::new("/nowhere")), Url::parse("https://a.example/x").unwrap());
+        let _run = goauth.renewed.lock().await;
+        let renewed = async |status| {
+            timeout(Duration::from_secs(5), goauth.renewed(&url, HeaderMap::new(), &refusal(status))).await
+        };
+        for status in [403, 404] {
+            assert_eq!(renewed(status).await, Ok(None), "{status}");
+        }
+        assert!(renewed(401).await.is_err());
+        // The run may have given the login already.
+        let login = HeaderMap::from_iter([(reqwest::header::COOKIE, "1".parse().unwrap())]);
+        goauth.keep(vec![("a.example".to_owned(), login.clone())].into());
+        assert_eq!(renewed(404).await, Ok(Some(login)));
     }
 
     #[tokio::test]

@@ -4,8 +4,9 @@
 //! deviation; after the mean and four deviations another source is asked too. Measurements fade, so that a source that was
 //! slow once is tried again.
 //!
-//! The breaker of a source opens after trouble with its connection, if it asks for a pause, and if it fails for many modules
-//! without one success. A complete answer such as 500 belongs to its path alone: proxies answer so for what they cannot clone.
+//! The breaker of a source opens if there is no connection, if it asks for a pause, if it is silent for several modules, and if
+//! it fails for many modules, without one success. A complete answer such as 500 belongs to its path alone: proxies answer so
+//! for what they cannot clone. So does silence after the head of an answer, and a path that hangs while others have answers.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -30,6 +31,14 @@ const SLOWER: f64 = 4.0;
 /// Modules with a failure and no success in between, after which each further failure counts for the whole source: more than
 /// one build has that a public proxy cannot clone.
 const MANY_MODULES: usize = 32;
+/// Modules without any answer, and no answer in between, from which on silence counts for the whole source: one may hang alone.
+const SEVERAL_MODULES: usize = 2;
+
+/// Each time that another source was faster doubles the expected time, so often at most: from the assumed time to that of the
+/// longest hedge.
+const MAX_OVERTAKEN: u32 = 5;
+/// How long that counts, so that the source is tried again.
+const OVERTAKEN_FOR: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Default)]
 pub(super) struct Health {
@@ -37,7 +46,11 @@ pub(super) struct Health {
     pub(super) breaker: Breaker,
     /// At most `MANY_MODULES`.
     failed_modules: BTreeSet<String>,
+    /// At most `SEVERAL_MODULES`.
+    silent_modules: Vec<String>,
     distrusted_until: Option<Instant>,
+    /// How often another source was faster since the last answer, and when that was.
+    overtaken: Option<(u32, Instant)>,
     /// When it last sent a valid answer to a request with the configured login.
     pub(super) login_accepted: Option<Instant>,
 }
@@ -53,9 +66,9 @@ struct Latency {
 }
 
 impl Health {
-    /// It answered: the first byte after `first_byte`, then `bytes` within `body`.
+    /// A request has the whole answer: the first byte came after `first_byte`, then `bytes` within `body`.
     pub(super) fn answered(&mut self, now: Instant, first_byte: Duration, bytes: u64, body: Duration) {
-        self.reached();
+        self.overtaken = None;
         let usual = self.usual(now);
         let first = first_byte.as_secs_f64();
         // RFC 6298 section 2: a quarter of the new deviation, an eighth of the new mean; the first sample counts whole.
@@ -72,17 +85,34 @@ impl Health {
         self.measured = Some(Latency { first_byte: mean, deviation, rate, at: now });
     }
 
-    /// It answered without a body to measure, such as 404.
-    pub(super) fn reached(&mut self) {
-        self.breaker.close();
+    /// A request that `started` then has an answer, or the head of one.
+    pub(super) fn reached(&mut self, started: Instant) {
+        self.breaker.close(started);
         self.failed_modules.clear();
+        self.silent_modules.clear();
     }
 
     /// It answered with a failure for one path of this module: the connection works.
     pub(super) fn failed_for(&mut self, started: Instant, now: Instant, module: &str, why: String) {
+        self.silent_modules.clear();
         if self.failed_modules.len() < MANY_MODULES {
             self.failed_modules.insert(module.to_owned());
-            self.breaker.close();
+            self.breaker.close(started);
+        } else {
+            self.breaker.failed(started, now, why, None);
+        }
+    }
+
+    /// There was no answer for a path of this module: it came too late, or the connection was cut.
+    pub(super) fn silent_for(&mut self, started: Instant, now: Instant, module: &str, why: String) {
+        let is_related = |known: &String| is_prefix(known, module) || is_prefix(module, known);
+        match self.silent_modules.iter().position(is_related) {
+            Some(at) if self.silent_modules[at].len() < module.len() => module.clone_into(&mut self.silent_modules[at]),
+            None if self.silent_modules.len() < SEVERAL_MODULES => self.silent_modules.push(module.to_owned()),
+            _ => {}
+        }
+        if self.silent_modules.len() < SEVERAL_MODULES {
+            self.breaker.probe_cancelled();
         } else {
             self.breaker.failed(started, now, why, None);
         }
@@ -96,13 +126,25 @@ impl Health {
         self.distrusted_until = Some(now + DISTRUST);
     }
 
+    /// It had no answer yet when another source had one. It may still be the only source that has the next file, so it ranks
+    /// lower, and its breaker does not open.
+    pub(super) fn overtaken(&mut self, now: Instant) {
+        self.overtaken = Some((self.times_overtaken(now) + 1, now));
+    }
+
+    fn times_overtaken(&self, now: Instant) -> u32 {
+        let lately = self.overtaken.filter(|(_, then)| now.saturating_duration_since(*then) < OVERTAKEN_FOR);
+        lately.map_or(0, |(times, _)| times.min(MAX_OVERTAKEN))
+    }
+
     /// Its rank; the smallest is asked first. Distrusted sources are last, then those with an open breaker, then the slower ones.
     pub(super) fn rank(&self, now: Instant, weight: f64) -> (bool, bool, Duration) {
         let distrusted = self.is_distrusted(now);
         let open = self.breaker.is_open(now);
         let usual = self.usual(now);
         // Failures lower the rank before the breaker opens.
-        let expected = usual.first_byte * f64::from(1 + self.breaker.failures()) / weight;
+        let slower = (1 + self.breaker.failures()) << self.times_overtaken(now);
+        let expected = usual.first_byte * f64::from(slower) / weight;
         (distrusted, open, Duration::from_secs_f64(expected))
     }
 
@@ -127,6 +169,11 @@ impl Health {
             at: now,
         }
     }
+}
+
+/// `go get` asks for each prefix of a path, so they may hang together.
+fn is_prefix(prefix: &str, path: &str) -> bool {
+    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "bounded by the largest module zip, 500 MiB")]
@@ -161,8 +208,23 @@ mod tests {
         assert!((0..100).all(|_| fail(&mut health, 0)));
         assert!((0..MANY_MODULES).all(|module| fail(&mut health, module)));
         assert!(!(0..3).all(|module| fail(&mut health, MANY_MODULES + module)), "nothing works there");
-        health.reached();
+        health.reached(now);
         assert!((0..MANY_MODULES).all(|module| fail(&mut health, module)), "a success starts anew");
+    }
+
+    #[test]
+    fn silence_opens_the_breaker_if_several_modules_have_no_answer() {
+        let (mut health, now) = (Health::default(), Instant::now());
+        let silent = |health: &mut Health, module: &str| {
+            (0..3).for_each(|_| health.silent_for(now, now, module, "no answer in time".to_owned()));
+            health.breaker.ask(now).is_err()
+        };
+        assert!(["a.example/x", "a.example", "a.example/x/y"].iter().all(|module| !silent(&mut health, module)));
+        health.reached(now);
+        assert!(!silent(&mut health, "a.example/z"), "an answer came in between");
+        health.failed_for(now, now, "a.example/w", "HTTP status 500".to_owned());
+        assert!(!silent(&mut health, "a.example/x"), "a failure is an answer too");
+        assert!(silent(&mut health, "a.example/xy"));
     }
 
     #[test]
@@ -178,6 +240,19 @@ mod tests {
         liar.distrust(now);
         assert!(open.rank(now, 1.0) < liar.rank(now, 1.0));
         assert!(liar.rank(now + DISTRUST, 1.0) < fast.rank(now + DISTRUST, 1.0), "only for a while");
+    }
+
+    #[test]
+    fn who_is_overtaken_ranks_lower_for_a_minute() {
+        let now = Instant::now();
+        let (mut fast, slow) = (measured(now, MS(20)), measured(now, MS(1000)));
+        (0..100).for_each(|_| fast.overtaken(now));
+        assert!(fast.rank(now, 1.0) < slow.rank(now, 1.0), "it has a limit");
+        assert!(fast.rank(now, 1.0) > measured(now, MS(300)).rank(now, 1.0));
+        let later = now + OVERTAKEN_FOR;
+        assert_eq!(fast.rank(later, 1.0), measured(now, MS(20)).rank(later, 1.0));
+        fast.answered(now, MS(20), 100, MS(0));
+        assert!(fast.rank(now, 1.0) < (false, false, MS(21)), "an answer ends it");
     }
 
     #[test]

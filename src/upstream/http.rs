@@ -50,6 +50,11 @@ pub struct HttpClient {
 pub(crate) trait Script: std::fmt::Debug + Send + Sync {
     /// The delay and the answer for `url`.
     fn answer(&self, url: &Url) -> (Duration, reqwest::Response);
+
+    /// Whether another server sends it, after a redirect.
+    fn is_elsewhere(&self, _url: &Url) -> bool {
+        false
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -261,7 +266,7 @@ impl HttpClient {
                 Transport::Script(script) => {
                     let (after, response) = script.answer(url);
                     tokio::time::sleep(after).await;
-                    Ok((response, false))
+                    Ok((response, script.is_elsewhere(url)))
                 }
             }
         };

@@ -14,8 +14,8 @@ use super::race::{self, Progress};
 use super::retry;
 use super::sink::DownloadSink;
 use super::times::Ttls;
-use super::upstream::{SmallAnswer, Upstream};
-use super::wanted::{UpstreamId, Wanted};
+use super::upstream::Upstream;
+use super::wanted::{SmallAnswer, UpstreamId, Wanted};
 use crate::base::clock::Clock;
 use crate::base::lock::lock;
 use gomodule::module::{ModulePath, Patterns};
@@ -130,11 +130,11 @@ impl UpstreamPool {
         check: &impl Fn(Option<Vec<u8>>) -> Result<T, E>,
     ) -> Result<Metadata<T>, UpstreamError> {
         let wanted = &Wanted::from(request);
-        self.in_order(request, |source| async move {
+        self.in_order(request, |source, progress| async move {
             let upstream = self.at(source);
             let unless = cached.filter(|(from, _)| *from == source).map(|(_, tag)| tag.to_owned());
-            let SmallAnswer { body, tag, elsewhere } = upstream.small(wanted, unless).await?;
-            let shows_access = body.as_ref().is_some_and(|body| is_shown_by(request, body));
+            let SmallAnswer { body, tag, elsewhere } = upstream.small(wanted, unless, &progress).await?;
+            let shows_access = !elsewhere && body.as_ref().is_some_and(|body| is_shown_by(request, body));
             let why = match check(body) {
                 Ok(value) => {
                     if shows_access {
@@ -157,7 +157,8 @@ impl UpstreamPool {
     /// Checks that a source serves a file, without reading its body.
     pub(crate) async fn exists(&self, request: &Request) -> Result<(), UpstreamError> {
         let wanted = &Wanted::from(request);
-        let round = || self.in_order(request, |source| async move { self.at(source).exists(wanted).await });
+        let exists = |source, progress| async move { self.at(source).exists(wanted, &progress).await };
+        let round = || self.in_order(request, exists);
         self.in_rounds(round, UpstreamError::passes).await
     }
 
@@ -166,11 +167,11 @@ impl UpstreamPool {
     async fn in_order<T, F: Future<Output = Result<T, UpstreamError>>>(
         &self,
         request: &Request,
-        ask: impl Fn(UpstreamId) -> F,
+        ask: impl Fn(UpstreamId, Progress) -> F,
     ) -> Result<T, UpstreamError> {
         let at_least = if self.hedged { Duration::ZERO } else { race::NEVER };
         let ends = |id: UpstreamId, error: &UpstreamError| !self.leads_on(id, error);
-        let mut failures = match self.race(self.listed_stages(), at_least, ends, |id, _| ask(id)).await {
+        let mut failures = match self.race(self.listed_stages(), at_least, ends, ask).await {
             Ok((_, answer)) => return Ok(answer),
             Err(failures) => failures,
         };
@@ -204,13 +205,15 @@ impl UpstreamPool {
         round: impl Fn() -> F,
         passes: impl Fn(&E) -> Option<Duration>,
     ) -> Result<T, E> {
-        let mut nth = 0;
+        let (mut nth, mut took) = (0, Duration::ZERO);
         loop {
+            let began = self.clock.steady();
             let error = match round().await {
                 Ok(done) => return Ok(done),
                 Err(error) => error,
             };
-            let pause = passes(&error).and_then(|soonest| retry::pause(nth, soonest, self.random()));
+            took += self.clock.steady() - began;
+            let pause = passes(&error).and_then(|soonest| retry::pause(nth, took, soonest, self.random()));
             match pause {
                 Some(pause) => tokio::time::sleep(pause).await,
                 None => return Err(error),
@@ -254,11 +257,7 @@ impl UpstreamPool {
     ) -> Result<(UpstreamId, T), Vec<(UpstreamId, E)>> {
         let hedge_after =
             |id: UpstreamId, bytes| self.at(id).health(|health, now| health.hedge_after(now, bytes)).max(at_least);
-        let overtaken = |id: UpstreamId, after: Duration| {
-            let why = format!("no answer within {} ms, when another upstream had answered", after.as_millis());
-            self.at(id)
-                .health(|health, now| health.breaker.failed(now.checked_sub(after).unwrap_or(now), now, why, None));
-        };
+        let overtaken = |id: UpstreamId| self.at(id).health(Health::overtaken);
         race::race(stages, self.clock, hedge_after, ends, attempt, overtaken).await
     }
 
@@ -270,7 +269,7 @@ impl UpstreamPool {
     /// Asks one source once for a small body.
     pub(crate) async fn small_from(&self, id: UpstreamId, wanted: &Wanted) -> Result<Vec<u8>, UpstreamError> {
         let invalid = || UpstreamError::invalid(self.name(id), UNEXPECTED_304);
-        self.at(id).small(wanted, None).await?.body.ok_or_else(invalid)
+        self.at(id).small(wanted, None, &Progress::new(self.clock)).await?.body.ok_or_else(invalid)
     }
 
     /// Whether a source sent wrong bytes recently, so that only proved answers of it count.

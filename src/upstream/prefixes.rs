@@ -8,6 +8,8 @@ use super::scope::Scope;
 use crate::base::clock::Clock;
 use gomodule::module::ModulePath;
 
+/// `go get` asks for all prefixes of a path at the same time; the longer ones come within this time.
+pub(super) const PREFIXES_WITHIN: Duration = Duration::from_millis(200);
 /// The answers to all prefixes come within a few runs of `go`.
 const ASKED_FOR: Duration = Duration::from_secs(10);
 /// Prefixes that are remembered: about 200 bytes each.

@@ -36,8 +36,10 @@ pub struct Progress(Arc<ProgressState>);
 #[derive(Debug)]
 struct ProgressState {
     clock: Clock,
-    /// When the attempt began, or its request was sent.
-    started: Mutex<Instant>,
+    created: Instant,
+    /// When its request was sent.
+    sent: Mutex<Option<Instant>>,
+    has_head: AtomicBool,
     bytes: AtomicU64,
     began: SetOnce<()>,
     arrived: AtomicBool,
@@ -45,10 +47,11 @@ struct ProgressState {
 
 impl Progress {
     pub(crate) fn new(clock: Clock) -> Self {
-        let started = Mutex::new(clock.steady());
         Self(Arc::new(ProgressState {
             clock,
-            started,
+            created: clock.steady(),
+            sent: Mutex::default(),
+            has_head: AtomicBool::default(),
             bytes: AtomicU64::default(),
             began: SetOnce::new(),
             arrived: AtomicBool::default(),
@@ -57,12 +60,22 @@ impl Progress {
 
     /// The request is sent now. The wait for a request slot does not count as slow, unless it was so long that the next source
     /// was asked meanwhile: then requests to a silent source may hold all slots.
-    pub(super) fn start(&self) {
-        *lock(&self.0.started) = self.0.clock.steady();
+    pub(crate) fn start(&self) {
+        *lock(&self.0.sent) = Some(self.0.clock.steady());
+    }
+
+    fn sent(&self) -> Option<Instant> {
+        *lock(&self.0.sent)
+    }
+
+    /// The head of the answer has arrived: the source is not silent.
+    pub(super) fn head(&self) {
+        self.0.has_head.store(true, Ordering::Relaxed);
     }
 
     /// The source has the file, and begins to send. May be called more than once.
     pub(super) fn began(&self) {
+        self.head();
         let _ = self.0.began.set(());
     }
 
@@ -83,7 +96,7 @@ impl Progress {
         if self.0.arrived.load(Ordering::Relaxed) {
             return None;
         }
-        let started = *lock(&self.0.started);
+        let started = self.sent().unwrap_or(self.0.created);
         let started = from.map_or(started, |from| from.max(started));
         let allowed = hedge_after(self.0.bytes.load(Ordering::Relaxed));
         Some(allowed.saturating_sub(self.0.clock.steady() - started))
@@ -91,15 +104,15 @@ impl Progress {
 
     /// Whether bytes arrive.
     fn sends(&self) -> bool {
-        let started = *lock(&self.0.started);
+        let started = self.sent().unwrap_or(self.0.created);
         let bytes = self.0.bytes.load(Ordering::Relaxed);
         bytes > SENDS * (self.0.clock.steady() - started).as_secs() && bytes > 0
     }
 
-    /// How long it has had no answer; `None` once there is one.
+    /// How long its request has had no answer; `None` once there is one, and before it is sent.
     fn silent_for(&self) -> Option<Duration> {
-        let started = *lock(&self.0.started);
-        (!self.0.began.initialized()).then(|| self.0.clock.steady() - started)
+        let silent = !self.0.has_head.load(Ordering::Relaxed);
+        self.sent().filter(|_| silent).map(|sent| self.0.clock.steady() - sent)
     }
 }
 
@@ -120,7 +133,7 @@ pub(crate) async fn race<T, E, F: Future<Output = Result<T, E>>>(
     hedge_after: impl Fn(UpstreamId, u64) -> Duration,
     ends: impl Fn(UpstreamId, &E) -> bool,
     attempt: impl Fn(UpstreamId, Progress) -> F,
-    overtaken: impl Fn(UpstreamId, Duration),
+    overtaken: impl Fn(UpstreamId),
 ) -> Result<(UpstreamId, T), Vec<(UpstreamId, E)>> {
     let stages = stages.into_iter().enumerate();
     let mut waiting: VecDeque<(usize, UpstreamId)> =
@@ -143,7 +156,7 @@ pub(crate) async fn race<T, E, F: Future<Output = Result<T, E>>>(
                         drop(attempts);
                         let silent = |one: &Running| Some((one.id, one.progress.silent_for()?));
                         let silent = running.iter().filter_map(silent);
-                        silent.filter(|(id, after)| *after >= hedge_after(*id, 0)).for_each(|(id, after)| overtaken(id, after));
+                        silent.filter(|(id, after)| *after >= hedge_after(*id, 0)).for_each(|(id, _)| overtaken(id));
                         return Ok((id, won));
                     }
                     Err(error) => {
@@ -220,7 +233,7 @@ mod tests {
         let ends = |id: UpstreamId, error: &E| ends(id.0, error);
         let attempt = |id: UpstreamId, progress| attempt(id.0, progress);
         let raced =
-            super::race(stages, Clock::System, |id, bytes| hedge_after(id.0, bytes), ends, attempt, |_, _| {}).await;
+            super::race(stages, Clock::System, |id, bytes| hedge_after(id.0, bytes), ends, attempt, |_| {}).await;
         raced.map(|(id, won)| (id.0, won)).map_err(|lost| lost.into_iter().map(|(id, error)| (id.0, error)).collect())
     }
 

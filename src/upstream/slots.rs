@@ -25,6 +25,12 @@ impl Slots {
         Self { free: Semaphore::new(at_once), waiting: AtomicUsize::default(), max_wait }
     }
 
+    /// All of them, when they are free.
+    #[cfg(test)]
+    pub(super) async fn take_all(&self, at_once: u32) -> SemaphorePermit<'_> {
+        self.free.acquire_many(at_once).await.unwrap_or_else(|_| unreachable!("it is never closed"))
+    }
+
     pub(super) async fn take(&self) -> Result<SemaphorePermit<'_>, Busy> {
         if let Ok(slot) = self.free.try_acquire() {
             return Ok(slot);

@@ -1,30 +1,29 @@
 //! One source at run time: requests within its limits, and its health.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
-use moka::sync::Cache;
 use reqwest::StatusCode;
 use tokio::sync::SemaphorePermit;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use url::Url;
 
-use super::access::is_shown_by_list;
-use super::breaker::Breaker;
+use super::access::{ACCEPTED_FOR, CHECK_FOR, Checks, is_shown_by_list};
 use super::config::{Source, UpstreamConfig};
 use super::direct::Direct;
 use super::download::Download;
 use super::error::{LoginOf, SourceFailure, UpstreamError};
+use super::failing::Failing;
 use super::folder::Folder;
 use super::health::Health;
 use super::http::{Answer, Condition, HttpClient, HttpError};
-use super::prefixes::Prefixes;
+use super::prefixes::{PREFIXES_WITHIN, Prefixes};
 use super::race::Progress;
 use super::recent::Recent;
 use super::sink::DownloadSink;
 use super::slots::{Busy, Slots};
 use super::times::Ttls;
-use super::wanted::Wanted;
+use super::wanted::{SmallAnswer, Wanted};
 use crate::base::clock::Clock;
 use crate::base::lock::lock;
 use gomodule::module::ModulePath;
@@ -38,15 +37,6 @@ const WRONG_FOR: Duration = Duration::from_secs(3600);
 const MAX_WRONG: u64 = 10_000;
 /// How long a request waits for a slot: as long as it would wait for the head of an answer (`times`).
 const MAX_WAIT: Duration = Duration::from_secs(60);
-/// Paths of one source with failures: about 300 bytes each.
-const MAX_FAILING: u64 = 10_000;
-/// How long a failure of a path is remembered: longer than its breaker is open.
-const FAILING_FOR: Duration = Duration::from_secs(60);
-/// How long a login counts as accepted after a successful answer; then an expired one is noticed.
-const ACCEPTED_FOR: Duration = Duration::from_secs(10 * 60);
-
-/// `go get` asks for all prefixes of a path at the same time; the longer ones come within this time.
-const PREFIXES_WITHIN: Duration = Duration::from_millis(200);
 
 #[derive(Debug)]
 pub(super) struct Upstream {
@@ -55,12 +45,13 @@ pub(super) struct Upstream {
     clock: Clock,
     health: Mutex<Health>,
     /// Small answers do not wait for downloads, which may be slow.
-    small_slots: Slots,
+    pub(super) small_slots: Slots,
     download_slots: Slots,
-    failing: Cache<Wanted, Arc<Mutex<Breaker>>>,
+    failing: Failing,
     absent: Recent<Wanted, String>,
     wrong: Recent<Wanted, ()>,
     prefixes: Prefixes,
+    checks: Checks,
     transport: Transport,
 }
 
@@ -69,15 +60,6 @@ enum Transport {
     Http(Url),
     Folder(Folder),
     Direct(Box<Direct>),
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct SmallAnswer {
-    /// `None` if the entity tag of the request is still current.
-    pub(super) body: Option<Vec<u8>>,
-    pub(super) tag: Option<String>,
-    /// Another server than the source sent it, after a redirect.
-    pub(super) elsewhere: bool,
 }
 
 impl Upstream {
@@ -96,12 +78,13 @@ impl Upstream {
         Ok(Self {
             http: http.for_upstream(&config)?,
             prefixes: Prefixes::new(config.scope.clone(), clock),
+            checks: Checks::new(clock),
             config,
             clock,
             health: Mutex::default(),
             small_slots: Slots::new(at_once, MAX_WAIT),
             download_slots: Slots::new(at_once, MAX_WAIT),
-            failing: Cache::builder().max_capacity(MAX_FAILING).time_to_idle(FAILING_FOR).build(),
+            failing: Failing::new(),
             absent: Recent::new(MAX_ABSENT, ttls.absent, clock),
             wrong: Recent::new(MAX_WRONG, WRONG_FOR, clock),
             transport,
@@ -122,7 +105,12 @@ impl Upstream {
     }
 
     /// Requests a small body, unless its entity tag is still `unless`.
-    pub(super) async fn small(&self, wanted: &Wanted, unless: Option<String>) -> Result<SmallAnswer, UpstreamError> {
+    pub(super) async fn small(
+        &self,
+        wanted: &Wanted,
+        unless: Option<String>,
+        progress: &Progress,
+    ) -> Result<SmallAnswer, UpstreamError> {
         self.remembered_absent(wanted)?;
         let whole = |body| SmallAnswer { body: Some(body), tag: None, elsewhere: false };
         let base = match &self.transport {
@@ -142,16 +130,16 @@ impl Upstream {
             }
             Ok(SmallAnswer { body: Some(answer.small(wanted.max_len()).await?), tag, elsewhere })
         };
-        self.answer(base, wanted, &condition, read).await
+        self.answer(base, wanted, &condition, progress, read).await
     }
 
     /// Checks that the source serves a file, without reading its body.
-    pub(super) async fn exists(&self, wanted: &Wanted) -> Result<(), UpstreamError> {
+    pub(super) async fn exists(&self, wanted: &Wanted, progress: &Progress) -> Result<(), UpstreamError> {
         self.remembered_absent(wanted)?;
         match &self.transport {
-            Transport::Http(base) => self.answer(base, wanted, &Condition::None, async |_| Ok(())).await,
+            Transport::Http(base) => self.answer(base, wanted, &Condition::None, progress, async |_| Ok(())).await,
             Transport::Folder(folder) => folder.open(wanted).await.map(|_| ()),
-            Transport::Direct(_) => self.small(wanted, None).await.map(|_| ()),
+            Transport::Direct(_) => self.small(wanted, None, progress).await.map(|_| ()),
         }
     }
 
@@ -161,6 +149,7 @@ impl Upstream {
         base: &Url,
         wanted: &Wanted,
         condition: &Condition,
+        progress: &Progress,
         read: impl AsyncFnOnce(Answer) -> Result<T, HttpError>,
     ) -> Result<T, UpstreamError> {
         if let Wanted::Module(request) = wanted
@@ -168,10 +157,13 @@ impl Upstream {
         {
             self.prefixes.asked(request.module());
         }
-        let pending = self.begin(wanted, &self.small_slots).await?;
+        let mut pending = self.begin(wanted, &self.small_slots).await?;
+        progress.start();
         let started = pending.started;
         let answered = async {
             let answer = self.http.ask(wanted.below(base), condition).await?;
+            pending.began();
+            progress.head();
             Ok((self.clock.steady() - started, read(answer).await?))
         };
         match answered.await {
@@ -206,22 +198,37 @@ impl Upstream {
         let Wanted::Module(request) = wanted else { return false };
         let module = request.module();
         let above = std::iter::once(module.clone()).chain(self.config.scope.above(module)).collect();
-        if self.shows_one_of(base, wanted, above).await {
-            return true;
+        if let Some(shown) = self.shows_one_of(base, wanted, above).await {
+            return shown;
         }
         tokio::time::sleep(PREFIXES_WITHIN).await;
-        !self.may_hide() || self.shows_one_of(base, wanted, self.prefixes.below(module)).await
+        self.shows_one_of(base, wanted, self.prefixes.below(module)).await.unwrap_or(false)
     }
 
-    async fn shows_one_of(&self, base: &Url, wanted: &Wanted, paths: Vec<ModulePath>) -> bool {
+    /// `None` if none of these lists shows it. After a failure none is asked for: the others would most likely fail too.
+    async fn shows_one_of(&self, base: &Url, wanted: &Wanted, paths: Vec<ModulePath>) -> Option<bool> {
         let lists = paths.into_iter().map(|path| Wanted::Module(Request::List(path)));
-        for list in lists.filter(|list| list != wanted) {
-            if is_shown_by_list(&self.http, list.below(base), list.max_len()).await {
-                self.login_is_accepted();
-                return true;
+        let check = async {
+            let _one = self.checks.begin().await;
+            for list in lists.filter(|list| list != wanted) {
+                if self.may_hide() && self.checks.may_ask(&list) {
+                    match self.shows(base, &list).await {
+                        Ok(true) => self.login_is_accepted(),
+                        Ok(false) | Err(UpstreamError::NotFound(_)) => {}
+                        Err(error) if error.is_refusal() => {}
+                        Err(_) => return Some(false),
+                    }
+                }
             }
-        }
-        false
+            (!self.may_hide()).then_some(true)
+        };
+        timeout(CHECK_FOR, check).await.unwrap_or(Some(false))
+    }
+
+    async fn shows(&self, base: &Url, list: &Wanted) -> Result<bool, UpstreamError> {
+        let mut pending = self.begin(list, &self.small_slots).await?;
+        let shown = is_shown_by_list(&self.http, list.below(base), list.max_len()).await;
+        shown.inspect(|_| pending.reached()).map_err(|error| pending.failed(error))
     }
 
     pub(super) async fn download(
@@ -239,15 +246,17 @@ impl Upstream {
                 return direct.download(wanted, sink).await.map_err(|error| self.remember(wanted, error));
             }
         };
-        let pending = self.begin(wanted, &self.download_slots).await?;
+        let mut pending = self.begin(wanted, &self.download_slots).await?;
         progress.start();
         let started = pending.started;
         let (url, limit) = (wanted.below(base), wanted.max_len() as u64);
-        let mut download = Download::new(url, limit, progress, self.clock);
-        match download.run(&self.http, sink).await {
+        let mut on_head = || pending.began();
+        let mut download = Download::new(url, limit, progress, &mut on_head, self.clock);
+        let ended = download.run(&self.http, sink).await;
+        let Download { first_byte, received, .. } = download;
+        match ended {
             Ok(()) => {
-                let body = self.clock.steady() - download.first_byte;
-                pending.answered(download.first_byte - started, download.received, body);
+                pending.answered(first_byte - started, received, self.clock.steady() - first_byte);
                 Ok(())
             }
             Err(UpstreamError::Failed(error)) => Err(self.checked(wanted, pending.failed(error)).await),
@@ -281,32 +290,21 @@ impl Upstream {
     async fn begin<'a>(&'a self, wanted: &'a Wanted, slots: &'a Slots) -> Result<PendingRequest<'a>, UpstreamError> {
         // The breakers are checked after the wait: they may have opened meanwhile.
         let slot = slots.take().await.map_err(|Busy| self.failure(SourceFailure::Busy))?;
-        let failing = self.failing.get(wanted);
-        if let Some(breaker) = &failing {
-            let mut breaker = lock(breaker);
-            breaker.ask(self.clock.steady()).map_err(|open_for| {
-                let last_failure = breaker.last_failure().to_owned();
-                self.failure(SourceFailure::PathFailing { last_failure, open_for })
-            })?;
-        }
+        self.failing.ask(wanted, self.clock.steady()).map_err(|failure| self.failure(failure))?;
         let asked = self.health(|health, now| health.breaker.ask(now));
         asked.map_err(|open_for| {
-            failing.inspect(|breaker| lock(breaker).probe_cancelled());
+            self.failing.probe_cancelled(wanted);
             let last_failure = self.health(|health, _| health.breaker.last_failure().to_owned());
             self.failure(SourceFailure::CircuitOpen { last_failure, open_for })
         })?;
-        Ok(PendingRequest { upstream: self, wanted, started: self.clock.steady(), has_result: false, _slot: slot })
-    }
-
-    /// A complete answer with a failure, such as 500: the next requests for this path wait, and those for others do not.
-    fn path_failed(&self, wanted: &Wanted, started: Instant, error: &HttpError) {
-        let breaker = self.failing.get_with_by_ref(wanted, Arc::default);
-        lock(&breaker).failed(started, self.clock.steady(), error.to_string(), None);
-        let module = match wanted {
-            Wanted::Module(request) => request.module().to_string(),
-            Wanted::Database(_) => wanted.to_string(),
-        };
-        self.health(|health, now| health.failed_for(started, now, &module, error.to_string()));
+        Ok(PendingRequest {
+            upstream: self,
+            wanted,
+            started: self.clock.steady(),
+            has_head: false,
+            has_result: false,
+            _slot: slot,
+        })
     }
 }
 
@@ -315,11 +313,19 @@ struct PendingRequest<'a> {
     upstream: &'a Upstream,
     wanted: &'a Wanted,
     started: Instant,
+    has_head: bool,
     has_result: bool,
     _slot: SemaphorePermit<'a>,
 }
 
 impl PendingRequest<'_> {
+    /// The head of an answer has arrived: the source works, however long the body takes.
+    fn began(&mut self) {
+        self.has_head = true;
+        let started = self.started;
+        self.upstream.health(|health, _| health.reached(started));
+    }
+
     fn answered(mut self, first_byte: Duration, bytes: u64, body: Duration) {
         self.reached();
         self.upstream.health(|health, now| health.answered(now, first_byte, bytes, body));
@@ -328,15 +334,8 @@ impl PendingRequest<'_> {
     /// The source works, and has answered for this path.
     fn reached(&mut self) {
         self.has_result = true;
-        self.upstream.failing.invalidate(self.wanted);
-        self.upstream.health(|health, _| health.reached());
-    }
-
-    /// Nothing is known of the path.
-    fn cancel_path_probe(&self) {
-        if let Some(breaker) = self.upstream.failing.get(self.wanted) {
-            lock(&breaker).probe_cancelled();
-        }
+        self.upstream.failing.answered(self.wanted);
+        self.began();
     }
 
     fn failed(mut self, error: HttpError) -> UpstreamError {
@@ -355,14 +354,13 @@ impl PendingRequest<'_> {
                 })
             }
             error => {
-                self.has_result = true;
-                let started = self.started;
                 if error.is_of_the_server() {
-                    let why = error.to_string();
+                    self.has_result = true;
+                    let (started, why) = (self.started, error.to_string());
                     self.upstream.health(|health, now| health.breaker.failed(started, now, why, error.retry_after()));
-                    self.cancel_path_probe();
-                } else if error.passes() {
-                    self.upstream.path_failed(self.wanted, started, &error);
+                    self.upstream.failing.probe_cancelled(self.wanted);
+                } else if error.passes() || error.is_silence() {
+                    self.path_failed(&error);
                 } else {
                     self.reached();
                 }
@@ -370,13 +368,30 @@ impl PendingRequest<'_> {
             }
         }
     }
+
+    /// The next requests for this path wait, and those for others do not.
+    fn path_failed(&mut self, error: &HttpError) {
+        self.has_result = true;
+        let (upstream, started, why) = (self.upstream, self.started, error.to_string());
+        upstream.failing.failed(self.wanted, started, upstream.clock.steady(), why.clone());
+        let module = match self.wanted {
+            Wanted::Module(request) => request.module().to_string(),
+            Wanted::Database(_) => self.wanted.to_string(),
+        };
+        upstream.health(|health, now| match error.is_silence() {
+            // After the head of an answer the source works.
+            _ if self.has_head => health.breaker.probe_cancelled(),
+            true => health.silent_for(started, now, &module, why),
+            false => health.failed_for(started, now, &module, why),
+        });
+    }
 }
 
 impl Drop for PendingRequest<'_> {
     fn drop(&mut self) {
         if !self.has_result {
             self.upstream.health(|health, _| health.breaker.probe_cancelled());
-            self.cancel_path_probe();
+            self.upstream.failing.probe_cancelled(self.wanted);
         }
     }
 }

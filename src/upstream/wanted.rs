@@ -31,6 +31,16 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/')
     .remove(b'!');
 
+/// The answer to a request for a small body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SmallAnswer {
+    /// `None` if the entity tag of the request is still current.
+    pub(super) body: Option<Vec<u8>>,
+    pub(super) tag: Option<String>,
+    /// Another server than the source sent it, after a redirect.
+    pub(super) elsewhere: bool,
+}
+
 impl Wanted {
     /// Its url below `base`. Only version queries have characters that must be percent-encoded.
     pub(super) fn below(&self, base: &Url) -> Url {

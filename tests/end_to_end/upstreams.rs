@@ -1,12 +1,13 @@
 //! Upstreams that race, fail and recover, with a misbehaving origin.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use libtest_mimic::Trial;
 use testkit::{Fault, Origin, World};
 
-use crate::fixture::{Answer, Go, Mirror, get, go_trial, origin, trial};
+use crate::fixture::{Answer, Go, Mirror, get, go_trial, origin, trial, try_request};
 
 const HELLO: &str = "example.com/hello@v1.0.0";
 const INFO: &str = "/example.com/hello/@v/v1.0.0.info";
@@ -28,6 +29,8 @@ pub fn trials() -> Vec<Trial> {
         trial("list: cached for a while, then revalidated", revalidated),
         trial("list: served stale, with a header, while upstreams are slow or down", stale),
         trial("list: released versions stay in it", released_stays),
+        go_trial("upstream: a slow zip after trouble delays no other module", probe_is_slow),
+        go_trial("upstream: a module whose connections are cut delays no other module", one_is_cut),
         go_trial("upstream: thirty modules with a dead, a slow and a tampering upstream", thirty_modules),
     ]
 }
@@ -293,4 +296,53 @@ fn thirty_modules(go: &Path) {
     assert!(log(&mirror).contains(&format!("source=\"{}\"", tamperer.url())), "the trail names it: {}", log(&mirror));
     let wrong = mirror.quarantine().keys().filter(|name| name.ends_with("/bytes")).count();
     assert!(wrong < 30, "it is not asked for each of them: {wrong}");
+}
+
+/// The upstream asks for a pause. The first request after it is for a zip that takes long.
+fn probe_is_slow(go: &Path) {
+    const LARGE: &str = "/example.com/large/@v/v1.0.0.zip";
+    let mut world = World::demo();
+    let digits = (1..1500_u64).map(|nth| format!("{:016x}", nth.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)));
+    let source = format!("package large\n\n// {}\n", digits.collect::<String>());
+    world.add_simple("example.com/large@v1.0.0", "", &source);
+    let origin = origin(world);
+    let (_folder, mirror) = mirror(&[&origin], ",", &[]);
+    origin.misbehave(LARGE, Fault::Trickle(50));
+    origin.misbehave(LATEST, Fault::RetryAfter(429, 1));
+    assert_eq!(get(&mirror.url, LATEST).status, 502);
+    std::thread::sleep(Duration::from_millis(1100));
+    let url = mirror.url.clone();
+    std::thread::spawn(move || try_request(&url, "GET", LARGE, ""));
+    while origin.asked(LARGE) == 0 {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    for proxy in [origin.url(), mirror.url.clone()] {
+        let go = Go::new(go, &proxy, &origin.gosumdb());
+        go.must(&["mod", "download", HELLO]);
+    }
+}
+
+/// The connections of one module are cut, and clients ask for it again and again.
+fn one_is_cut(go: &Path) {
+    let origin = origin(World::demo());
+    let (_folder, mirror) = mirror(&[&origin], ",", &[]);
+    origin.misbehave("/example.com/dep/*", Fault::Reset);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for path in ["list", "v2.0.1.info", "v2.0.1.mod", "v2.0.1.zip"] {
+            let (url, done) = (&mirror.url, &done);
+            scope.spawn(move || {
+                while !done.load(Ordering::Relaxed) {
+                    assert_eq!(get(url, &format!("/example.com/dep/v2/@v/{path}")).status, 502);
+                }
+            });
+        }
+        std::thread::sleep(Duration::from_secs(3));
+        let outputs = [&origin.url(), &mirror.url].map(|proxy| {
+            let go = Go::new(go, proxy, &origin.gosumdb());
+            go.run(&["mod", "download", HELLO, "example.com/legacy@v2.0.0+incompatible"])
+        });
+        done.store(true, Ordering::Relaxed);
+        assert!(outputs.iter().all(|(fine, _)| *fine), "{outputs:?}");
+    });
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::client_text::plain_list;
 use super::info::{Info, InfoError};
-use crate::base::text::one_line;
+use crate::base::text::{one_line, page};
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::gomod;
 use gomodule::module::{ModuleVersion, ModuleVersionError, Version};
@@ -55,12 +55,10 @@ pub(crate) fn answer(request: &Request, body: Vec<u8>) -> Result<Bytes, AnswerEr
 fn list(body: &[u8]) -> Result<Bytes, AnswerError> {
     let text = String::from_utf8_lossy(body);
     let kept = plain_list(&text);
-    // In UTF-16 a page begins with two bytes that are not UTF-8, and every other byte is zero.
-    let start = text.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\u{fffd}' | '\0'));
-    if kept.is_empty() && start.starts_with('<') {
-        return Err(AnswerError::Page(one_line(start, MAX_QUOTED)));
+    match page(&text).filter(|_| kept.is_empty()) {
+        Some(page) => Err(AnswerError::Page(one_line(page, MAX_QUOTED))),
+        None => Ok(kept.into()),
     }
-    Ok(kept.into())
 }
 
 #[cfg(test)]

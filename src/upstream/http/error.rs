@@ -115,14 +115,18 @@ impl HttpError {
         }
     }
 
-    /// Whether the failure is one of the whole server, rather than an answer for one path: of the connection, or too many
-    /// requests, or a pause that it asks for.
+    /// Whether the failure is one of the whole server, rather than of one path: there is no connection, or there are too many
+    /// requests, or it asks for a pause.
     pub(in crate::upstream) fn is_of_the_server(&self) -> bool {
         match self {
             Self::Status { status, retry_after, .. } => *status == 429 || (*status == 503 && retry_after.is_some()),
-            Self::Slow { .. } => true,
-            error => error.passes(),
+            error => matches!(error, Self::Unconnected { .. }),
         }
+    }
+
+    /// Whether there was no answer, or not the rest of one, although there was a connection.
+    pub(in crate::upstream) fn is_silence(&self) -> bool {
+        matches!(self, Self::Timeout(_) | Self::Transport { .. } | Self::Slow { .. })
     }
 
     /// What is wrong, without the URL.
