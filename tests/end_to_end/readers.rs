@@ -162,7 +162,7 @@ fn read_only_medium() {
     let honest = std::mem::replace(&mut *origin.world(), fork);
     let (code, told) = said(&["why", "example.com/Upper/CaseMod@v1.2.3"]);
     assert!(code == Some(3) && told.contains("signed two histories"), "{told}");
-    let evidence = told.split("The evidence is in ").nth(1).unwrap().split(' ').next().unwrap();
+    let evidence = told.split("The evidence is in ").nth(1).unwrap().split(' ').next().unwrap().trim_end_matches('.');
     let verified = sumgate().args(["verify", evidence, "--sumdb", &origin.gosumdb()]).output().unwrap();
     assert_eq!(verified.status.code(), Some(0), "{}", String::from_utf8_lossy(&verified.stderr));
     fs::remove_file(evidence).unwrap();
