@@ -49,7 +49,7 @@ impl SourceConfig {
             let config = match private {
                 Private::Proxy(config) => (**config).clone(),
                 Private::Direct(time_limit) => {
-                    let settings = DirectSettings::new(store.scratch()?, *time_limit);
+                    let settings = DirectSettings::new(store.scratch()?, store.pins().forgotten(), *time_limit);
                     UpstreamConfig::plain(Source::Direct(settings), false)
                 }
             };

@@ -68,6 +68,7 @@ mod offline;
 mod policy;
 mod policy_base;
 mod private;
+mod private_fetches;
 mod proxies;
 mod queries;
 mod readme;
@@ -87,7 +88,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 70] = [
+const TRIALS: [fn() -> Vec<Trial>; 71] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -146,6 +147,7 @@ const TRIALS: [fn() -> Vec<Trial>; 70] = [
     policy::trials,
     policy_base::trials,
     private::trials,
+    private_fetches::trials,
     proxies::trials,
     queries::trials,
     readme::trials,

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use super::error::DirectError;
+use super::kept::Stamp;
 use crate::base::process::{self, Limits, Output, ProcessError};
 use crate::base::text::one_line;
 use crate::go::environment::go_on_path;
@@ -106,14 +107,16 @@ const HIDDEN: [&str; 4] = [
 pub struct DirectSettings {
     /// Where temporary folders are made.
     pub scratch: PathBuf,
+    /// A file that changes when a pin is forgotten.
+    pub forgotten: PathBuf,
     /// How long one run of `go` may take.
     pub timeout: Duration,
 }
 
 impl DirectSettings {
     /// With the default timeout, unless another one is given.
-    pub fn new(scratch: &Path, timeout: Option<Duration>) -> Self {
-        Self { scratch: scratch.to_owned(), timeout: timeout.unwrap_or(DEFAULT_TIMEOUT) }
+    pub fn new(scratch: &Path, forgotten: PathBuf, timeout: Option<Duration>) -> Self {
+        Self { scratch: scratch.to_owned(), forgotten, timeout: timeout.unwrap_or(DEFAULT_TIMEOUT) }
     }
 }
 
@@ -142,9 +145,14 @@ impl GoCommand {
         Self { settings, slots }
     }
 
-    /// Runs `go` with these arguments until it exits, successfully or not.
-    pub(super) async fn run(&self, arguments: &[&str]) -> Result<GoRun, DirectError> {
+    pub(super) fn stamp(&self) -> Stamp {
+        Stamp::read(&self.settings.forgotten)
+    }
+
+    /// Runs `go` with these arguments until it exits, successfully or not. Calls `starts` once there is a slot for it.
+    pub(super) async fn run(&self, arguments: &[&str], starts: impl FnOnce()) -> Result<GoRun, DirectError> {
         let _slot = self.slots.take().await.map_err(|Busy| DirectError::Busy)?;
+        starts();
         let go = go_on_path().ok_or(DirectError::NoGo)?;
         let folder = private_folder(&self.settings.scratch, "direct-");
         let folder = folder.map_err(|error| DirectError::host("make a temporary folder", &error))?;
@@ -172,7 +180,20 @@ impl GoCommand {
 
 impl GoRun {
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, DirectError> {
-        match serde_json::from_slice(&self.stdout) {
+        self.parsed(serde_json::from_slice(&self.stdout))
+    }
+
+    /// The values of an output that has several.
+    pub(super) fn all_json<T: DeserializeOwned>(&self) -> Result<Vec<T>, DirectError> {
+        let values: Result<Vec<T>, _> = serde_json::Deserializer::from_slice(&self.stdout).into_iter().collect();
+        match values {
+            Ok(values) if values.is_empty() => Err(self.failed("")),
+            values => self.parsed(values),
+        }
+    }
+
+    fn parsed<T>(&self, parsed: serde_json::Result<T>) -> Result<T, DirectError> {
+        match parsed {
             Ok(value) => Ok(value),
             Err(_) if !self.status.success() => Err(self.failed("")),
             Err(error) => Err(self.failed(&format!("invalid output: {error}"))),
