@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use url::Url;
 
-use super::direct::command::DirectSettings;
+use super::direct::settings::DirectSettings;
 use super::login::{Credentials, has_login, may_log_in};
 use super::scope::Scope;
 use super::secret::{typed_without_logins, without_credentials};

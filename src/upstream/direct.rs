@@ -5,10 +5,13 @@
 //! of a proxy: the zip goes through the same pipeline. One run makes all three files of a version; they are kept until they are
 //! taken, because a client that asks for one of them asks for the next.
 
-pub(super) mod command;
+pub(super) mod advice;
+mod command;
+pub(super) mod environment;
 pub(super) mod error;
 mod kept;
 mod listing;
+pub(super) mod settings;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -17,10 +20,12 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use self::command::{DirectSettings, GoCommand, GoRun};
+use self::advice::Advice;
+use self::command::{GoCommand, GoRun};
 use self::error::DirectError;
-use self::kept::{Fetched, Kept, Stamp, Served};
+use self::kept::{Fetched, Kept, Served, Stamp};
 use self::listing::{Asked, Listed, Listings};
+use self::settings::DirectSettings;
 use super::error::UpstreamError;
 use super::prefixes::Prefixes;
 use super::recent::Recent;
@@ -100,7 +105,7 @@ impl Direct {
         };
         let fetched = self.checked(&module.path, self.fetch(module, *kind).await).await?;
         let (file, length) = match kind {
-            Kind::Zip => fetched.zip.as_ref().map_err(DirectError::clone)?,
+            Kind::Zip => fetched.zip.as_ref().map_err(|error| error.clone().of_the_host_of(&module.path))?,
             _ => &fetched.go_mod,
         };
         let limit = kind.max_len() as u64;
@@ -125,7 +130,7 @@ impl Direct {
                 (self.scope.above(module).collect(), message)
             }
             DirectError::NoPage { message, .. } => (Vec::new(), message),
-            _ => return Err(error),
+            _ => return Err(error.of_the_host_of(module)),
         };
         near.extend(self.prefixes.below(module));
         for near in near {
@@ -161,7 +166,8 @@ impl Direct {
         if query.starts_with('-') {
             // git would read it as an option. It makes no branches and tags of such names.
             let message = "a query must not start with '-'".to_owned();
-            return Err(DirectError::Failed { what: format!("go list -m {module}@{query}"), message });
+            let (what, advice) = (format!("go list -m {module}@{query}"), Box::new(Advice::nothing()));
+            return Err(DirectError::Failed { what, message, advice });
         }
         let run = self.go.run(&["list", "-m", "-json", "-retracted", &format!("{module}@{query}")], || ()).await?;
         // Removes the folder with the clone too, which blocks.

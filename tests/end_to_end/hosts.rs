@@ -152,7 +152,8 @@ async fn answer(stream: TcpStream, acceptor: &TlsAcceptor, state: &Mutex<State>)
         Page::File(bytes) => (200, bytes),
         Page::SignIn => (200, "<html><head><title>Sign in</title></head></html>".into()),
     };
-    let head = format!("HTTP/1.1 {status} -\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+    let login = if status == 401 { "WWW-Authenticate: Basic realm=\"test\"\r\n" } else { "" };
+    let head = format!("HTTP/1.1 {status} -\r\n{login}Content-Length: {}\r\nConnection: close\r\n\r\n", body.len());
     tls.get_mut().write_all(&[head.as_bytes(), &body].concat()).await?;
     tls.get_mut().shutdown().await
 }

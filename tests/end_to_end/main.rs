@@ -69,6 +69,7 @@ mod policy;
 mod policy_base;
 mod private;
 mod private_fetches;
+mod private_logins;
 mod proxies;
 mod queries;
 mod readme;
@@ -88,7 +89,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 71] = [
+const TRIALS: [fn() -> Vec<Trial>; 72] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -148,6 +149,7 @@ const TRIALS: [fn() -> Vec<Trial>; 71] = [
     policy_base::trials,
     private::trials,
     private_fetches::trials,
+    private_logins::trials,
     proxies::trials,
     queries::trials,
     readme::trials,

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -69,7 +69,7 @@ impl Fetched {
 pub(super) struct Stamp(Option<(std::time::SystemTime, u64)>);
 
 impl Stamp {
-    pub(super) fn read(file: &PathBuf) -> Self {
+    pub(super) fn read(file: &Path) -> Self {
         use std::os::unix::fs::MetadataExt;
         let found = file.metadata().ok();
         Self(found.and_then(|found| Some((found.modified().ok()?, found.ino()))))
@@ -77,8 +77,10 @@ impl Stamp {
 }
 
 /// The newest last.
+type Queue = VecDeque<(ModuleVersion, Arc<Fetched>)>;
+
 #[derive(Clone, Debug, Default)]
-pub(super) struct Kept(Arc<Mutex<VecDeque<(ModuleVersion, Arc<Fetched>)>>>);
+pub(super) struct Kept(Arc<Mutex<Queue>>);
 
 impl Kept {
     pub(super) fn get(&self, module: &ModuleVersion, kind: Kind, stamp: &Stamp) -> Option<Arc<Fetched>> {
@@ -92,7 +94,7 @@ impl Kept {
         let mut all = self.locked();
         all.retain(|(name, _)| name != module);
         all.push_back((module.clone(), Arc::clone(fetched)));
-        let bytes = |all: &VecDeque<(ModuleVersion, Arc<Fetched>)>| all.iter().map(|(_, one)| one.bytes()).sum::<u64>();
+        let bytes = |all: &Queue| all.iter().map(|(_, one)| one.bytes()).sum::<u64>();
         while all.len() > MAX_KEPT || (bytes(&all) > MAX_BYTES && all.len() > 1) {
             all.pop_front();
         }
@@ -118,7 +120,7 @@ impl Kept {
         self.locked().retain(|(_, kept)| !Arc::ptr_eq(kept, fetched));
     }
 
-    fn locked(&self) -> MutexGuard<'_, VecDeque<(ModuleVersion, Arc<Fetched>)>> {
+    fn locked(&self) -> MutexGuard<'_, Queue> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -152,9 +154,9 @@ mod tests {
         assert!(!has(Kind::Info) && kept.locked().is_empty());
 
         kept.insert(&module(1), &one);
-        tokio::time::sleep(KEPT_FOR - Duration::from_secs(1)).await;
+        tokio::time::sleep(KEPT_FOR / 2).await;
         assert!(has(Kind::Info));
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        tokio::time::sleep(KEPT_FOR).await;
         assert!(!has(Kind::Info));
     }
 
