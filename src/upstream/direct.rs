@@ -6,6 +6,7 @@
 //! taken, because a client that asks for one of them asks for the next.
 
 pub(super) mod advice;
+mod clones;
 mod command;
 pub(super) mod environment;
 pub(super) mod error;
@@ -21,7 +22,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use self::advice::Advice;
-use self::command::{GoCommand, GoRun};
+use self::command::{GoCommand, GoRun, Job};
 use self::error::DirectError;
 use self::kept::{Fetched, Kept, Served, Stamp};
 use self::listing::{Asked, Listed, Listings};
@@ -72,7 +73,7 @@ impl std::fmt::Debug for Direct {
 
 impl Direct {
     pub(super) fn new(settings: &DirectSettings, scope: Scope, clock: Clock) -> Self {
-        let go = Arc::new(GoCommand::new(settings.clone()));
+        let go = Arc::new(GoCommand::new(settings.clone(), clock));
         let readable = Recent::new(MAX_READABLE, READABLE_FOR, clock);
         let prefixes = Prefixes::new(scope.clone(), clock);
         let listings = Listings::new(Arc::clone(&go));
@@ -169,7 +170,9 @@ impl Direct {
             let (what, advice) = (format!("go list -m {module}@{query}"), Box::new(Advice::nothing()));
             return Err(DirectError::Failed { what, message, advice });
         }
-        let run = self.go.run(&["list", "-m", "-json", "-retracted", &format!("{module}@{query}")], || ()).await?;
+        let arguments = ["list", "-m", "-json", "-retracted", &format!("{module}@{query}")];
+        let job = Job { arguments: &arguments, modules: std::slice::from_ref(module), uses_clones: true };
+        let run = self.go.run(&job, || ()).await?;
         // Removes the folder with the clone too, which blocks.
         let read = tokio::task::spawn_blocking(move || run.json::<Listed>());
         Ok(info(&read.await.map_err(|_| DirectError::host("read the output of go", &Cancelled))??))
@@ -185,7 +188,10 @@ impl Direct {
         let key = (module.clone(), stamp.clone());
         let (go, kept, flights, wanted) = (Arc::clone(&self.go), self.kept.clone(), self.flights.clone(), key.clone());
         let flight = self.flights.join(key, || async move {
-            let run = go.run(&["mod", "download", "-json", &wanted.0.to_string()], || flights.keep(&wanted)).await?;
+            let arguments = ["mod", "download", "-json", &wanted.0.to_string()];
+            let modules = std::slice::from_ref(&wanted.0.path);
+            let job = Job { arguments: &arguments, modules, uses_clones: true };
+            let run = go.run(&job, || flights.keep(&wanted)).await?;
             let read = tokio::task::spawn_blocking(move || read(&run, stamp));
             let fetched = Arc::new(read.await.map_err(|_| DirectError::host("read the download", &Cancelled))??);
             kept.insert(&wanted.0, &fetched);

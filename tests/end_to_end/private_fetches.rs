@@ -18,6 +18,7 @@ pub fn trials() -> Vec<Trial> {
         go_trial("private fetches: sixteen modules take no more than go alone", as_few_as_go),
         go_trial("private fetches: the prefixes of a path share one repository", prefixes),
         go_trial("private fetches: files that are asked for with pauses are of one clone", with_pauses),
+        go_trial("private fetches: a corrupt clone of before is cloned again", corrupt),
         go_trial("private fetches: a forgotten pin is not made again from files of before", forgotten),
     ]
 }
@@ -126,7 +127,7 @@ fn prefixes(go: &Path) {
     let mirror = setting.mirror("data");
     let through = fetched(&mirror.url);
     println!("a path of three folders: go alone {alone}, through the mirror {through}");
-    // Three runs of `go` read the references: for the lists, for the latest commit of paths without versions, for the files.
+    // The files come from a run of their own, while another one reads the latest commit for the longer paths.
     assert!(alone > 0 && through <= alone + 2, "go alone: {alone}, through the mirror: {through}");
 }
 
@@ -157,4 +158,29 @@ fn forgotten(_go: &Path) {
     let anew = get(&other.url, "/code.test/m0/@v/v1.0.0.zip");
     assert_eq!((zip.status, anew.status), (200, 200), "{}", zip.text());
     assert!(zip.body == anew.body, "the files of before were pinned again");
+}
+
+fn corrupt(_go: &Path) {
+    let setting = Setting::new(1);
+    let mirror = setting.mirror("data");
+    let ask = |version: &str| {
+        let answer = get(&mirror.url, &format!("/code.test/m0/@v/{version}.zip"));
+        assert_eq!(answer.status, 200, "{version}: {}", answer.text());
+        setting.fetches()
+    };
+    let cold = ask("v1.0.0");
+    setting.git(0, &["tag", "v1.0.1"]);
+    assert!(ask("v1.0.1") < cold, "the commit is there");
+    let is_object = |name: &str| name.contains("/clones-") && name.contains("/objects/");
+    let found = crate::fixture::files(&mirror.data.join("staging"));
+    let objects: Vec<_> = found.keys().filter(|name| is_object(&format!("/{name}"))).collect();
+    assert!(!objects.is_empty(), "{:?}", found.keys());
+    for object in objects {
+        let object = mirror.data.join("staging").join(object);
+        // Git makes them read-only.
+        std::fs::remove_file(&object).unwrap();
+        std::fs::write(object, "").unwrap();
+    }
+    setting.release(0, "two", "v1.1.0");
+    ask("v1.1.0");
 }

@@ -1,24 +1,31 @@
 //! The `go` command as a child process: a clean environment, a module cache of its own, and limits for time and output.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 
 use super::advice::Advice;
+use super::clones::{self, Clones};
 use super::environment::{dropped, environment};
 use super::error::DirectError;
 use super::kept::Stamp;
 use super::settings::DirectSettings;
+use crate::base::clock::Clock;
 use crate::base::process::{self, Limits, Output, ProcessError, in_session};
 use crate::base::text::one_line;
 use crate::go::environment::go_on_path;
 use crate::store::private_folder;
 use crate::upstream::secret::without_logins;
 use crate::upstream::slots::{Busy, Slots};
+use gomodule::module::ModulePath;
 
 /// Concurrent runs for one source. Each clones a repository, which takes a core and all of the network.
 const AT_ONCE: usize = 4;
+/// Where `go` clones to, below the folder of a run.
+const CLONES: &str = "mod/cache/vcs";
 /// Limit of the output: the largest known list is below 1 MB.
 const MAX_OUTPUT: u64 = 8 << 20;
 /// Limit of an error message: the `go` of the client shows about 600 bytes.
@@ -65,26 +72,79 @@ pub(super) struct GoCommand {
     settings: DirectSettings,
     /// A source that hangs keeps its own slots only.
     slots: Slots,
+    clones: Arc<Clones>,
+    clock: Clock,
+}
+
+/// What to run.
+pub(super) struct Job<'a> {
+    pub(super) arguments: &'a [&'a str],
+    /// The modules that it is about.
+    pub(super) modules: &'a [ModulePath],
+    /// It may use the clones of past runs. If it fails, it runs again without them.
+    pub(super) uses_clones: bool,
 }
 
 impl GoCommand {
-    pub(super) fn new(settings: DirectSettings) -> Self {
+    pub(super) fn new(settings: DirectSettings, clock: Clock) -> Self {
         // One run may take as long as its timeout, so the next one may wait that long.
         let slots = Slots::new(AT_ONCE, settings.timeout);
-        Self { settings, slots }
+        let clones = Arc::new(Clones::new(&settings.scratch));
+        Self { settings, slots, clones, clock }
     }
 
     pub(super) fn stamp(&self) -> Stamp {
         Stamp::read(&self.settings.forgotten)
     }
 
-    /// Runs `go` with these arguments until it exits, successfully or not. Calls `starts` once there is a slot for it.
-    pub(super) async fn run(&self, arguments: &[&str], starts: impl FnOnce()) -> Result<GoRun, DirectError> {
+    /// Runs `go` until it exits, successfully or not. Calls `starts` once there is a slot for it.
+    pub(super) async fn run(&self, job: &Job<'_>, starts: impl FnOnce()) -> Result<GoRun, DirectError> {
         let _slot = self.slots.take().await.map_err(|Busy| DirectError::Busy)?;
         starts();
-        let go = go_on_path().ok_or(DirectError::NoGo)?;
         let folder = private_folder(&self.settings.scratch, "direct-");
         let folder = folder.map_err(|error| DirectError::host("make a temporary folder", &error))?;
+        let given = job.uses_clones && self.give_clones(job, folder.path()).await;
+        let mut run = self.run_in(folder, job.arguments).await?;
+        if given && !run.status.success() && !run.needs_newer_go() {
+            let (clones, modules) = (Arc::clone(&self.clones), job.modules.to_vec());
+            // Both block.
+            let _ = tokio::task::spawn_blocking(move || {
+                clones.forget(&modules);
+                drop(run);
+            })
+            .await;
+            let folder = private_folder(&self.settings.scratch, "direct-");
+            let folder = folder.map_err(|error| DirectError::host("make a temporary folder", &error))?;
+            run = self.run_in(folder, job.arguments).await?;
+        }
+        if run.status.success() {
+            self.take_clones(job, run.clones()).await;
+        }
+        Ok(run)
+    }
+
+    async fn give_clones(&self, job: &Job<'_>, folder: &Path) -> bool {
+        let (clones, modules, to) = (Arc::clone(&self.clones), job.modules.to_vec(), folder.join(CLONES));
+        let now = self.clock.steady();
+        let give = move || std::fs::create_dir_all(&to).is_ok() && clones.give(&modules, &to, now);
+        tokio::task::spawn_blocking(give).await.unwrap_or(false)
+    }
+
+    async fn take_clones(&self, job: &Job<'_>, from: PathBuf) {
+        let (clones, modules, clock) = (Arc::clone(&self.clones), job.modules.to_vec(), self.clock);
+        let now = clock.steady();
+        // Without them, the next run only fetches more.
+        let _ = tokio::task::spawn_blocking(move || clones.take(&modules, &from, now)).await;
+        let clones = Arc::clone(&self.clones);
+        // A timer, so that the disk is freed without another request.
+        tokio::spawn(async move {
+            tokio::time::sleep(clones::KEPT_FOR).await;
+            tokio::task::spawn_blocking(move || clones.sweep(clock.steady())).await.ok()
+        });
+    }
+
+    async fn run_in(&self, folder: TempDir, arguments: &[&str]) -> Result<GoRun, DirectError> {
+        let go = go_on_path().ok_or(DirectError::NoGo)?;
         let work = folder.path().join("work");
         let made = std::fs::create_dir(&work).and_then(|()| std::fs::write(work.join("go.mod"), EMPTY_GO_MOD));
         made.map_err(|error| DirectError::host("make a temporary folder", &error))?;
@@ -110,6 +170,15 @@ impl GoCommand {
 }
 
 impl GoRun {
+    /// Where `go` cloned to.
+    fn clones(&self) -> PathBuf {
+        self.folder.path().join(CLONES)
+    }
+
+    fn needs_newer_go(&self) -> bool {
+        self.stderr.contains(OLD_GO) || String::from_utf8_lossy(&self.stdout).contains(OLD_GO)
+    }
+
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, DirectError> {
         self.parsed(serde_json::from_slice(&self.stdout))
     }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::command::GoCommand;
+use super::clones::are_near;
+use super::command::{GoCommand, Job};
 use super::error::DirectError;
 use crate::base::flight::{Cancelled, Flights};
 use gomodule::module::ModulePath;
@@ -46,13 +47,6 @@ pub(super) struct Asked {
 impl Asked {
     fn word(&self) -> String {
         format!("{}{}", self.module, if self.latest { "@latest" } else { "" })
-    }
-
-    /// Whether one path is a prefix of the other.
-    fn is_near(&self, other: &Self) -> bool {
-        let is_above = |above: &str, path: &str| path.strip_prefix(above).is_some_and(|rest| rest.starts_with('/'));
-        let (one, other) = (self.module.as_ref(), other.module.as_ref());
-        one == other || is_above(one, other) || is_above(other, one)
     }
 }
 
@@ -102,7 +96,9 @@ impl Batches {
     /// The batch that answers this question already, or one that may take it, or a new one.
     fn join(&mut self, asked: &Asked) -> u64 {
         let takes = |batch: &&mut Batch| {
-            batch.is_open && batch.asked.len() < MAX_TOGETHER && batch.asked.iter().any(|other| other.is_near(asked))
+            batch.is_open
+                && batch.asked.len() < MAX_TOGETHER
+                && batch.asked.iter().any(|other| are_near(&other.module, &asked.module))
         };
         if let Some(batch) = self.all.iter().find(|batch| batch.asked.contains(asked)) {
             return batch.id;
@@ -145,7 +141,10 @@ async fn run(go: &GoCommand, asked: Vec<Asked>) -> Result<Answers, DirectError> 
         arguments.push("-versions");
     }
     arguments.extend(words.iter().map(String::as_str));
-    let run = go.run(&arguments, || ()).await?;
+    // A run that reports errors of modules succeeds: a clone that is corrupt would not be noticed.
+    let modules: Vec<ModulePath> = asked.iter().map(|one| one.module.clone()).collect();
+    let job = Job { arguments: &arguments, modules: &modules, uses_clones: false };
+    let run = go.run(&job, || ()).await?;
     // Removes the folder with the clone too, which blocks.
     let read = tokio::task::spawn_blocking(move || {
         let listed: Vec<Listed> = run.all_json()?;
