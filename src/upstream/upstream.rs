@@ -31,6 +31,9 @@ use gomodule::proxy_request::Request;
 
 /// Paths of one source remembered as absent: about 150 bytes each.
 const MAX_ABSENT: u64 = 20_000;
+/// How long an absence in version control is remembered at most: long enough for the requests of one `go get`. Its author tags a
+/// version and builds with it at once, and `go` alone sees it.
+const ABSENT_FROM_GIT: Duration = Duration::from_secs(5);
 /// How long other sources are preferred for a file that had wrong bytes at this one.
 const WRONG_FOR: Duration = Duration::from_secs(3600);
 /// Such files remembered: about 150 bytes each.
@@ -92,6 +95,10 @@ impl Upstream {
             Source::Dir(root) => Transport::Folder(Folder(root.clone())),
             Source::Direct(settings) => Transport::Direct(Box::new(Direct::new(settings, config.scope.clone(), clock))),
         };
+        let absent = match &config.source {
+            Source::Direct(_) => ttls.absent.min(ABSENT_FROM_GIT),
+            Source::Http(_) | Source::Dir(_) => ttls.absent,
+        };
         Ok(Self {
             http: http.for_upstream(&config)?,
             prefixes: Prefixes::new(config.scope.clone(), clock),
@@ -101,7 +108,7 @@ impl Upstream {
             small_slots: Slots::new(at_once, MAX_WAIT),
             download_slots: Slots::new(at_once, MAX_WAIT),
             failing: Cache::builder().max_capacity(MAX_FAILING).time_to_idle(FAILING_FOR).build(),
-            absent: Recent::new(MAX_ABSENT, ttls.absent, clock),
+            absent: Recent::new(MAX_ABSENT, absent, clock),
             wrong: Recent::new(MAX_WRONG, WRONG_FOR, clock),
             transport,
         })

@@ -19,6 +19,7 @@ pub fn trials() -> Vec<Trial> {
         go_trial("private fetches: the prefixes of a path share one repository", prefixes),
         go_trial("private fetches: files that are asked for with pauses are of one clone", with_pauses),
         go_trial("private fetches: a corrupt clone of before is cloned again", corrupt),
+        go_trial("private fetches: a version that was just tagged is there within seconds", just_tagged),
         go_trial("private fetches: a forgotten pin is not made again from files of before", forgotten),
     ]
 }
@@ -183,4 +184,17 @@ fn corrupt(_go: &Path) {
     }
     setting.release(0, "two", "v1.1.0");
     ask("v1.1.0");
+}
+
+fn just_tagged(go: &Path) {
+    let setting = Setting::new(1);
+    let mirror = setting.mirror("data");
+    let words = ["mod", "download", "code.test/m0@v1.1.0"];
+    for proxies in ["direct", &mirror.url] {
+        setting.client(go, proxies).must_fail(&words, "unknown revision v1.1.0");
+    }
+    setting.release(0, "two", "v1.1.0");
+    setting.client(go, "direct").must(&words);
+    std::thread::sleep(Duration::from_secs(6));
+    setting.client(go, &mirror.url).must(&words);
 }
