@@ -155,7 +155,8 @@ impl Audit {
         let mut facts = Facts::of(module.clone());
         facts.age = Some(Age::Unknown);
         facts.in_database = Some(false);
-        match (answer, self.exempt.exempts(&module.path)) {
+        facts.is_private = self.exempt.exempts(&module.path);
+        match (answer, facts.is_private) {
             (Some(Ok(record)), _) => {
                 let min = policy.min_age().unwrap_or_default();
                 facts.age = Some(self.databases.age(record, min, self.now));

@@ -38,8 +38,13 @@ use args::{Args, CacheCommand, Command, SumdbCommand, tree, unknown_command};
 pub use exit::{Exit, Failure};
 use serve_file::ConfigFile;
 
+use crate::base::process::run_in_place_of_this;
+
 /// Reads the command line, runs the command, and says how it ended.
 pub fn main() -> ExitCode {
+    if let Err(error) = run_in_place_of_this(std::env::args_os().skip(1)) {
+        return failed(&Failure::host("start a program in a session of its own", &error)).into();
+    }
     let (args, file) = match parse() {
         Ok(parsed) => parsed,
         Err(code) => return code,

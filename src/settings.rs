@@ -14,7 +14,7 @@ use url::Url;
 use crate::base::duration;
 use crate::base::toml_file::{self, Diagnostics, Reader, Text, patterns};
 use crate::upstream::{
-    Credentials, Login, LoginError, ProxyList, Scope, Secret, Source, Timeouts, UpstreamConfig, may_log_in,
+    Credentials, Login, LoginError, ProxyList, Scope, Secret, Source, Timeouts, UpstreamConfig, may_log_in, may_pass_on,
 };
 use gomodule::module::Patterns;
 
@@ -40,8 +40,19 @@ pub struct Settings {
 pub enum Private {
     /// A proxy of their own.
     Proxy(Box<UpstreamConfig>),
-    /// Version control, and its timeout, if not the default.
-    Direct(Option<Duration>),
+    /// Version control.
+    Direct(DirectKeys),
+}
+
+/// The settings of version control.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DirectKeys {
+    /// The timeout, if not the default.
+    pub timeout: Option<Duration>,
+    /// Variables that `go` and git get too.
+    pub variables: Vec<String>,
+    /// `go` accepts any certificate of the hosts of these modules, and plain http.
+    pub insecure: bool,
 }
 
 /// Reads the secret of a login for a URL.
@@ -69,9 +80,12 @@ struct Table {
     serves: Option<Text>,
     on_any_failure: Option<Spanned<bool>>,
     weight: Option<Spanned<i64>>,
-    /// Of `[[private]]` only, as the next one.
+    /// Of `[[private]]` only, as the next four.
     patterns: Option<Text>,
     direct: Option<Spanned<bool>>,
+    /// With `direct` only, as the next one.
+    env: Option<Spanned<Vec<Text>>>,
+    insecure: Option<Spanned<bool>>,
     netrc: Option<Spanned<bool>>,
     /// `true`, or the text of a GOAUTH.
     goauth: Option<Spanned<Value>>,
@@ -140,7 +154,12 @@ impl Tables<'_, '_> {
         let (at, table) = (start(table), table.get_ref());
         self.refuse(
             "[[upstream]]",
-            [("patterns", table.patterns.as_ref().map(start)), ("direct", table.direct.as_ref().map(start))],
+            [
+                ("patterns", table.patterns.as_ref().map(start)),
+                ("direct", table.direct.as_ref().map(start)),
+                ("env", table.env.as_ref().map(start)),
+                ("insecure", table.insecure.as_ref().map(start)),
+            ],
         );
         let serves =
             table.serves.as_ref().map_or(Some(Patterns::default()), |text| self.reader.checked(text, patterns));
@@ -168,7 +187,13 @@ impl Tables<'_, '_> {
         }
         let patterns = table.patterns.as_ref().and_then(|text| self.reader.checked(text, patterns));
         let private = match (&table.url, is_set(table.direct.as_ref())) {
-            (Some(url), false) => Private::Proxy(Box::new(self.proxy(url, table)?)),
+            (Some(url), false) => {
+                self.refuse(
+                    "[[private]] with a url",
+                    [("env", table.env.as_ref().map(start)), ("insecure", table.insecure.as_ref().map(start))],
+                );
+                Private::Proxy(Box::new(self.proxy(url, table)?))
+            }
             (None, true) => Private::Direct(self.direct(table)),
             _ => {
                 self.reader.report(at, "expected either url = \"https://…\" or direct = true");
@@ -187,8 +212,7 @@ impl Tables<'_, '_> {
         }
     }
 
-    /// The timeout of version control.
-    fn direct(&mut self, table: &Table) -> Option<Duration> {
+    fn direct(&mut self, table: &Table) -> DirectKeys {
         let timeouts = [&table.connect, &table.first_byte, &table.stall].into_iter().flatten().map(start);
         let others = table.netrc.as_ref().map(start).into_iter().chain(table.goauth.as_ref().map(start));
         if let Some(at) = timeouts.chain(table.login_texts().map(start)).chain(others).min() {
@@ -198,7 +222,10 @@ impl Tables<'_, '_> {
         if let Some(at) = table.redirects_inside.as_ref().map(start) {
             self.reader.report(at, "redirects-inside needs a url: `go` and git follow their own rules");
         }
-        self.reader.checked(table.whole.as_ref()?, positive_duration)
+        let timeout = table.whole.as_ref().and_then(|whole| self.reader.checked(whole, positive_duration));
+        let names = table.env.iter().flat_map(Spanned::get_ref);
+        let variables = names.filter_map(|name| self.reader.checked(name, may_pass_on)).collect();
+        DirectKeys { timeout, variables, insecure: is_set(table.insecure.as_ref()) }
     }
 
     fn proxy(&mut self, url: &Text, table: &Table) -> Option<UpstreamConfig> {
@@ -328,7 +355,7 @@ mod tests {
              on-any-failure = true\nuser = \"me\"\npassword-env = \"X\"\nconnect = \"2s\"\nwhole = \"1h\"\n\
              redirects-inside = true\n[[upstream]]\nurl = \"https://proxy.golang.org\"\n\
              [[private]]\npatterns = \"corp.example/secret\"\ndirect = true\nwhole = \"2m\"\n\
-             [[private]]\npatterns = \"corp.example\"\nurl = \"https://b.example\"\ntoken-env = \"X\"\n\
+             env = [\"CI_TOKEN\"]\ninsecure = true\n[[private]]\npatterns = \"corp.example\"\nurl = \"https://b.example\"\ntoken-env = \"X\"\n\
              redirects-inside = true\n",
         )
         .unwrap();
@@ -346,7 +373,9 @@ mod tests {
             UpstreamConfig::plain(Source::parse("https://proxy.golang.org").unwrap(), false)
         );
         assert_eq!(settings.private.len(), 2);
-        assert_eq!(settings.private[0].1, Private::Direct(Some(Duration::from_secs(2 * 60))));
+        let (timeout, variables) = (Some(Duration::from_secs(2 * 60)), vec!["CI_TOKEN".to_owned()]);
+        let direct = DirectKeys { timeout, variables, insecure: true };
+        assert_eq!(settings.private[0].1, Private::Direct(direct));
         assert!(
             matches!(&settings.private[1].1, Private::Proxy(proxy) if proxy.credentials.is_some() && proxy.redirects_inside)
         );
@@ -415,6 +444,23 @@ mod tests {
         }
         let two = read("[[upstream]]\nurl = \"x\"\n[[upstream]]\nurl = \"y\"\n").unwrap_err().to_string();
         assert_eq!(two.lines().count(), 2, "{two}");
+    }
+
+    #[test]
+    fn variables_and_insecure_hosts_are_of_version_control() {
+        for (text, expected) in [
+            (
+                "[[private]]\npatterns = \"a.example\"\ndirect = true\nenv = [\"A\", \"GOPROXY\"]\n",
+                "4:13: this variable is set by the mirror",
+            ),
+            (
+                "[[private]]\npatterns = \"a.example\"\nurl = \"https://a.example\"\ninsecure = true\n",
+                "4:12: [[private]] with a url has no key `insecure`",
+            ),
+        ] {
+            let told = read(text).unwrap_err().to_string();
+            assert!(told.starts_with(expected), "{text}: {told}");
+        }
     }
 
     #[test]

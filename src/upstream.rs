@@ -48,8 +48,10 @@ mod wanted;
 
 pub(crate) use config::with_scheme;
 pub use config::{Source, SourceError, UpstreamConfig};
-pub use direct::command::DirectSettings;
+pub use direct::advice::Advice;
+pub use direct::environment::{VariableError, may_pass_on};
 pub use direct::error::DirectError;
+pub use direct::settings::DirectSettings;
 pub(crate) use error::Search;
 pub use error::{LoginOf, Nowhere, SourceFailure, UpstreamError};
 pub use folder::trouble_of_root;

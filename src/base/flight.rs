@@ -68,6 +68,15 @@ where
         let answer = answer.wait_for(Option::is_some).await.map_err(|_| Cancelled)?;
         answer.clone().ok_or(Cancelled)
     }
+
+    /// Lets the running task for `key` go on to its end, even without callers.
+    pub fn keep(&self, key: &K) {
+        if let Some(sender) = lock(&self.running).get(key) {
+            let mut answer = sender.subscribe();
+            // Ends with the task.
+            tokio::spawn(async move { answer.wait_for(Option::is_some).await.map(drop).ok() });
+        }
+    }
 }
 
 /// Removes the task from the list when dropped, even if the work panics.
@@ -187,6 +196,21 @@ mod tests {
         let soon = ABANDONED_FOR + Duration::from_secs(1);
         tokio::time::timeout(soon, dropped.notified()).await.unwrap();
         assert_eq!(flights.join((), || async { 9 }).await.unwrap(), 9);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_is_kept_ends_without_callers() {
+        let flights = Flights::<(), u32>::default();
+        let ended = Arc::new(Notify::new());
+        let (inner, end) = (flights.clone(), Arc::clone(&ended));
+        let long = flights.join((), move || async move {
+            inner.keep(&());
+            tokio::time::sleep(10 * ABANDONED_FOR).await;
+            end.notify_one();
+            7
+        });
+        assert!(tokio::time::timeout(Duration::from_secs(1), long).await.is_err());
+        tokio::time::timeout(20 * ABANDONED_FOR, ended.notified()).await.unwrap();
     }
 
     struct DropNotify(Arc<Notify>);

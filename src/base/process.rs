@@ -2,6 +2,7 @@
 
 mod clean;
 mod dialogue;
+mod session;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -16,8 +17,9 @@ use tokio::process::Command;
 use clean::clean;
 
 use crate::base::lock::lock;
-pub use clean::{distrust, is_distrusted};
+pub use clean::{distrust, is_distrusted, is_unwanted};
 pub use dialogue::Dialogue;
+pub use session::{in_session, run_in_place_of_this};
 
 /// Longest standard error that is kept, in bytes: warnings and an error message, of which a line or two is shown.
 const MAX_STDERR: u64 = 64 << 10;
@@ -118,9 +120,22 @@ pub async fn run(command: Command, limits: Limits) -> Result<Output, ProcessErro
 
 /// [`run`] with a standard input, which the child need not read.
 pub async fn run_with_input(mut command: Command, input: Vec<u8>, limits: Limits) -> Result<Output, ProcessError> {
+    command.process_group(0);
+    run_group(command, input, limits).await
+}
+
+/// [`run`] for a command of [`in_session`].
+pub async fn run_in_session(mut command: Command, limits: Limits) -> Result<Output, ProcessError> {
+    if !session::is_known() {
+        command.process_group(0);
+    }
+    run_group(command, Vec::new(), limits).await
+}
+
+/// Runs a command that is, or becomes, the leader of a process group.
+async fn run_group(mut command: Command, input: Vec<u8>, limits: Limits) -> Result<Output, ProcessError> {
     let stdin = if input.is_empty() { Stdio::null() } else { Stdio::piped() };
-    command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.process_group(0).kill_on_drop(true);
+    command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     clean(command.as_std_mut());
     let mut child = command.spawn().map_err(ProcessError::Start)?;
     let mut group = Group::of(child.id());

@@ -3,8 +3,8 @@
 use super::args::CaseArgs;
 use super::exit::Failure;
 use crate::base::clock::Clock;
-use crate::go::environment::go_on_path;
-use crate::settings::{Private, Settings};
+use crate::go::environment::{GoEnv, go_on_path};
+use crate::settings::{DirectKeys, Private, Settings};
 use crate::store::Store;
 use crate::sumdb::Database;
 use crate::upstream::{
@@ -37,7 +37,7 @@ pub(super) fn of(
     };
     let mut private = settings.private;
     if !direct.is_empty() {
-        private.push((direct, Private::Direct(None)));
+        private.push((direct, Private::Direct(DirectKeys::default())));
     }
     let private = private
         .into_iter()
@@ -65,11 +65,18 @@ impl SourceConfig {
     pub(super) fn router(&self, ttls: Ttls, http: &HttpClient, store: &Store) -> Result<Router, Failure> {
         let failed = |error| Failure::host("set up the upstreams", &error);
         let places = private_places(self.private.len());
+        let goauth = self.goauth();
         let own = |(patterns, private): &(Patterns, Private)| {
             let config = match private {
                 Private::Proxy(config) => (**config).clone(),
-                Private::Direct(time_limit) => {
-                    let settings = DirectSettings::new(store.scratch()?, *time_limit);
+                Private::Direct(keys) => {
+                    let settings = DirectSettings::new(store.scratch()?, store.pins().forgotten(), keys.timeout);
+                    let settings = DirectSettings {
+                        goauth: goauth.clone(),
+                        insecure: if keys.insecure { patterns.to_string() } else { String::new() },
+                        variables: keys.variables.clone(),
+                        ..settings
+                    };
                     UpstreamConfig::plain(Source::Direct(settings), false)
                 }
             };
@@ -82,6 +89,17 @@ impl SourceConfig {
         }
         let public = UpstreamPool::new(self.upstreams.upstreams(), http, ttls, Clock::System).map_err(failed)?;
         Ok(Router::new(public, private))
+    }
+
+    /// The GOAUTH of `go env`, for version control.
+    fn goauth(&self) -> String {
+        let is_direct = |(_, private): &(Patterns, Private)| matches!(private, Private::Direct(_));
+        let go = if self.private.iter().any(is_direct) { GoEnv::read() } else { Ok(GoEnv::default()) };
+        let go = go.unwrap_or_else(|error| {
+            tracing::warn!("GOAUTH has its default for private modules: {error}");
+            GoEnv::default()
+        });
+        go.get("GOAUTH").to_owned()
     }
 
     /// Messages about upstreams that cannot be used, because of something on this machine.

@@ -104,9 +104,11 @@ impl Admission {
             Err(ReleaseError::NoRecord(_) | ReleaseError::Exempt { .. }) => None,
             Err(error) => return Err(error.into()),
         };
+        let is_private = expectations.exempt.exempts(&module.path);
         for (policy, facts) in [(&self.policies.now, &mut known.now), (&self.policies.base, &mut known.base)] {
             let min = policy.as_ref().and_then(Policy::min_age).unwrap_or_default();
             facts.in_database = Some(record.is_some());
+            facts.is_private = is_private;
             let age =
                 |(record, _): &(Arc<ModuleRecord>, _)| expectations.databases.age(record, min, self.clock.now().wall);
             facts.age = Some(record.as_ref().map_or(Age::Unknown, age));

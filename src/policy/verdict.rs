@@ -30,6 +30,8 @@ pub struct Facts {
     pub module: ModuleVersion,
     /// Whether the database has a record.
     pub in_database: Option<bool>,
+    /// Whether no database is asked about it.
+    pub is_private: bool,
     /// The age of the record.
     pub age: Option<Age>,
     /// The rationale of the author, if the version is retracted.
@@ -41,7 +43,7 @@ pub struct Facts {
 impl Facts {
     /// Facts of which only the module version is known.
     pub fn of(module: ModuleVersion) -> Self {
-        Self { module, in_database: None, age: None, retracted: None, zip_size: None }
+        Self { module, in_database: None, is_private: false, age: None, retracted: None, zip_size: None }
     }
 }
 
@@ -172,7 +174,12 @@ impl Case<'_> {
             Rule::UnknownModules => {
                 let line = self.policy.unknown_modules?;
                 let Some(known) = self.facts.in_database else { return Some(Outcome::NotKnown) };
-                when(!known, "the checksum database does not know it", line)
+                let reason = if self.facts.is_private {
+                    "it is private: no log knows it; an [[exception]] lets it in"
+                } else {
+                    "the checksum database does not know it"
+                };
+                when(!known, reason, line)
             }
             Rule::MinAge => self.age()?,
             Rule::Retracted => {
@@ -218,6 +225,10 @@ impl Case<'_> {
                 denied(format!("it is in the log for {age} as far as is known, {required} are required"))
             }
             Some(Age::Unknown) if self.policy.unknown_age_is_old => Outcome::Passed,
+            Some(Age::Unknown) if self.facts.is_private => denied(format!(
+                "it is private: no log knows its age, and {} are required; an [[exception]] lets it in",
+                in_words(min.value)
+            )),
             // Without a record, the age will never be known.
             Some(Age::Unknown) if self.facts.in_database == Some(false) => denied(format!(
                 "the checksum database has no record of it, so nothing tells its age, and {} are required: add an \

@@ -24,6 +24,8 @@ use gomodule::proxy_request::Request;
 const MAX_PIN: usize = 1 << 10;
 /// In a list each takes about a hundred bytes of memory: 100 MB.
 const MAX_PINS: usize = 1_000_000;
+/// The file that is written anew when a pin is forgotten.
+const FORGOTTEN: &str = "forgotten";
 
 #[derive(Debug)]
 pub(crate) struct Pins {
@@ -108,6 +110,19 @@ impl Pins {
         Ok(found)
     }
 
+    /// The file that changes before a pin is forgotten: what was fetched before that must not be pinned again.
+    pub(crate) fn forgotten(&self) -> PathBuf {
+        self.files.dir().join(FORGOTTEN)
+    }
+
+    fn tell(&self, module: &ModuleVersion) -> Result<(), StoreError> {
+        let path = self.forgotten();
+        let failed = |cause| StoreError::new("write", &path, cause);
+        let (mut file, staged) = NamedTempFile::new_in(self.files.dir()).map_err(failed)?.into_parts();
+        writeln!(file, "{module}").map_err(failed)?;
+        self.files.replace(FORGOTTEN, StagingFile { file, path: staged }).map(drop)
+    }
+
     /// Removes the pins of `module`, so that its next bytes are pinned. Returns the removed pins.
     ///
     /// Removes the stored files first: the old bytes must not be pinned again, and a crash in between leaves the old pins.
@@ -122,6 +137,7 @@ impl Pins {
         if forgotten.is_empty() {
             return Ok(forgotten);
         }
+        self.tell(module)?;
         for artifact in &files {
             tree.delete(artifact)?;
         }

@@ -3,15 +3,20 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use url::Url;
 
-use super::direct::command::DirectSettings;
+use super::direct::settings::DirectSettings;
 use super::login::{Credentials, has_login, may_log_in};
 use super::scope::Scope;
 use super::secret::{typed_without_logins, without_credentials};
 use super::times::Timeouts;
 use gomodule::module::Patterns;
+
+/// How long an absence in version control is remembered at most: long enough for the requests of one `go get`. Its author tags a
+/// version and builds with it at once, and `go` alone sees it.
+const ABSENT_FROM_GIT: Duration = Duration::from_secs(5);
 
 /// One server or folder that speaks the GOPROXY protocol. Its `Debug` is its `Display`, which has no login.
 #[derive(Clone, PartialEq, Eq)]
@@ -59,6 +64,14 @@ pub enum SourceError {
 }
 
 impl Source {
+    /// How long an absence from here is remembered, if `limit` is the setting.
+    pub(super) fn absent_for(&self, limit: Duration) -> Duration {
+        match self {
+            Self::Direct(_) => limit.min(ABSENT_FROM_GIT),
+            Self::Http(_) | Self::Dir(_) => limit,
+        }
+    }
+
     /// Parses the URL of a proxy or of a folder. Without a scheme it is https.
     pub fn parse(name: &str) -> Result<Self, SourceError> {
         let name = &*with_scheme(name);

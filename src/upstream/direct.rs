@@ -2,22 +2,31 @@
 //!
 //! `go mod download -json M@V` (<https://go.dev/ref/mod#go-mod-download>) makes the `.info`, `.mod` and `.zip` of a version,
 //! `go list -m -json` (<https://go.dev/ref/mod#go-list-m>) answers lists and queries. The result is trusted no more than that
-//! of a proxy: the zip goes through the same pipeline. One run makes all three files of a version; they are cached briefly,
-//! because a client that asks for one of them asks for the next.
+//! of a proxy: the zip goes through the same pipeline. One run makes all three files of a version; they are kept until they are
+//! taken, because a client that asks for one of them asks for the next.
 
-pub(super) mod command;
+pub(super) mod advice;
+mod clones;
+mod command;
+pub(super) mod environment;
 pub(super) mod error;
+mod kept;
+mod listing;
+pub(super) mod settings;
 
-use std::collections::HashMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
 
-use self::command::{DirectSettings, GoCommand, GoRun};
+use self::advice::Advice;
+use self::command::{GoCommand, GoRun, Job};
 use self::error::DirectError;
+use self::kept::{Fetched, Kept, Served, Stamp};
+use self::listing::{Asked, Listed, Listings};
+use self::settings::DirectSettings;
 use super::error::UpstreamError;
 use super::prefixes::Prefixes;
 use super::recent::Recent;
@@ -26,40 +35,25 @@ use super::sink::{DownloadSink, Part};
 use super::wanted::Wanted;
 use crate::base::clock::Clock;
 use crate::base::flight::{Cancelled, Flights};
-use crate::base::lock::lock;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::{ModulePath, ModuleVersion};
 use gomodule::proxy_request::Request;
 
-/// How long the files of a version are cached: `go` asks for the next one within two seconds, and a moved tag should be seen
-/// soon.
-const CACHED_FOR: Duration = Duration::from_secs(10);
-/// Versions whose files are cached at the same time; with the largest zips 4 GB. More are not cached.
-const MAX_CACHED: usize = 8;
+/// How long a path counts as a readable repository, or as none.
+const READABLE_FOR: Duration = Duration::from_secs(10);
 /// Cached answers to whether a path is a readable repository: about 150 bytes each.
 const MAX_READABLE: u64 = 1000;
 
 pub(super) struct Direct {
     go: Arc<GoCommand>,
     scope: Scope,
-    flights: Flights<ModuleVersion, Result<Arc<Fetched>, DirectError>>,
-    cached: Arc<Mutex<HashMap<ModuleVersion, Arc<Fetched>>>>,
-    lists: Flights<ModulePath, Result<Vec<u8>, DirectError>>,
+    flights: Flights<(ModuleVersion, Stamp), Result<Arc<Fetched>, DirectError>>,
+    kept: Kept,
+    listings: Listings,
     /// Whether a path is a readable repository, cached because `go get` asks for every prefix.
     readable: Recent<ModulePath, bool>,
     prefixes: Prefixes,
 }
-
-/// The open files of a version; their folder is removed already.
-#[derive(Debug)]
-struct Fetched {
-    info: Vec<u8>,
-    go_mod: OpenFile,
-    /// There is no zip if the go.mod requires a newer `go`.
-    zip: Result<OpenFile, DirectError>,
-}
-
-type OpenFile = (Arc<File>, u64);
 
 /// The output of `go mod download -json`.
 #[derive(Default, Deserialize)]
@@ -71,15 +65,6 @@ struct Downloaded {
     zip: Option<PathBuf>,
 }
 
-/// The output of `go list -m -json`.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-struct Listed {
-    version: String,
-    time: Option<String>,
-    versions: Vec<String>,
-}
-
 impl std::fmt::Debug for Direct {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("direct")
@@ -88,11 +73,11 @@ impl std::fmt::Debug for Direct {
 
 impl Direct {
     pub(super) fn new(settings: &DirectSettings, scope: Scope, clock: Clock) -> Self {
-        let go = Arc::new(GoCommand::new(settings.clone()));
-        let readable = Recent::new(MAX_READABLE, CACHED_FOR, clock);
+        let go = Arc::new(GoCommand::new(settings.clone(), clock));
+        let readable = Recent::new(MAX_READABLE, READABLE_FOR, clock);
         let prefixes = Prefixes::new(scope.clone(), clock);
-        let (flights, lists) = (Flights::default(), Flights::default());
-        Self { go, scope, flights, cached: Arc::default(), lists, readable, prefixes }
+        let listings = Listings::new(Arc::clone(&go));
+        Self { go, scope, flights: Flights::default(), kept: Kept::default(), listings, readable, prefixes }
     }
 
     pub(super) async fn small(&self, wanted: &Wanted) -> Result<Vec<u8>, UpstreamError> {
@@ -100,10 +85,12 @@ impl Direct {
         self.prefixes.asked(request.module());
         let body = match request {
             Request::List(module) => self.checked(module, self.list(module).await).await?,
-            Request::Latest(module) => self.checked(module, self.query(module, "latest").await).await?,
+            Request::Latest(module) => self.checked(module, self.latest(module).await).await?,
             Request::Query(module, query) => self.checked(module, self.query(module, query.as_ref()).await).await?,
             Request::File(Artifact { module, kind: Kind::Info }) => {
-                self.checked(&module.path, self.fetch(module).await).await?.info.clone()
+                let fetched = self.checked(&module.path, self.fetch(module, Kind::Info).await).await?;
+                self.kept.taken(&fetched, Kind::Info);
+                fetched.info.clone()
             }
             Request::File(_) => return Err(UpstreamError::NotFound(wanted.to_string())),
         };
@@ -117,9 +104,9 @@ impl Direct {
         let Request::File(Artifact { module, kind: kind @ (Kind::Mod | Kind::Zip) }) = module_request(wanted)? else {
             return Err(UpstreamError::NotFound(wanted.to_string()));
         };
-        let fetched = self.checked(&module.path, self.fetch(module).await).await?;
+        let fetched = self.checked(&module.path, self.fetch(module, *kind).await).await?;
         let (file, length) = match kind {
-            Kind::Zip => fetched.zip.as_ref().map_err(DirectError::clone)?,
+            Kind::Zip => fetched.zip.as_ref().map_err(|error| error.clone().of_the_host_of(&module.path))?,
             _ => &fetched.go_mod,
         };
         let limit = kind.max_len() as u64;
@@ -127,10 +114,7 @@ impl Direct {
             return Err(invalid(format!("{wanted} has more than {limit} bytes")));
         }
         sink.send(Part::File(Arc::clone(file))).await?;
-        if *kind == Kind::Zip {
-            // The last file that a client asks for.
-            lock(&self.cached).remove(module);
-        }
+        self.kept.taken(&fetched, *kind);
         Ok(())
     }
 
@@ -147,7 +131,7 @@ impl Direct {
                 (self.scope.above(module).collect(), message)
             }
             DirectError::NoPage { message, .. } => (Vec::new(), message),
-            _ => return Err(error),
+            _ => return Err(error.of_the_host_of(module)),
         };
         near.extend(self.prefixes.below(module));
         for near in near {
@@ -170,64 +154,64 @@ impl Direct {
     }
 
     async fn list(&self, module: &ModulePath) -> Result<Vec<u8>, DirectError> {
-        let (go, wanted) = (Arc::clone(&self.go), module.clone());
-        let flight = self.lists.join(module.clone(), || async move {
-            // With retracted versions, like a proxy: the client excludes them.
-            let listed = listed(&go, &["list", "-m", "-json", "-versions", "-retracted", wanted.as_ref()]).await?;
-            Ok(listed.versions.iter().flat_map(|version| format!("{version}\n").into_bytes()).collect())
-        });
-        flight.await.map_err(|cancelled| DirectError::host("run", &cancelled))?
+        let listed = self.listings.ask(Asked { module: module.clone(), latest: false }).await?;
+        Ok(listed.versions.iter().flat_map(|version| format!("{version}\n").into_bytes()).collect())
+    }
+
+    async fn latest(&self, module: &ModulePath) -> Result<Vec<u8>, DirectError> {
+        let listed = self.listings.ask(Asked { module: module.clone(), latest: true }).await?;
+        Ok(info(&listed))
     }
 
     async fn query(&self, module: &ModulePath, query: &str) -> Result<Vec<u8>, DirectError> {
         if query.starts_with('-') {
             // git would read it as an option. It makes no branches and tags of such names.
             let message = "a query must not start with '-'".to_owned();
-            return Err(DirectError::Failed { what: format!("go list -m {module}@{query}"), message });
+            let (what, advice) = (format!("go list -m {module}@{query}"), Box::new(Advice::nothing()));
+            return Err(DirectError::Failed { what, message, advice });
         }
-        let listed = listed(&self.go, &["list", "-m", "-json", "-retracted", &format!("{module}@{query}")]).await?;
-        let mut info = serde_json::json!({ "Version": listed.version });
-        if let (Some(info), Some(time)) = (info.as_object_mut(), listed.time) {
-            info.insert("Time".to_owned(), time.into());
-        }
-        Ok(info.to_string().into_bytes())
+        let arguments = ["list", "-m", "-json", "-retracted", &format!("{module}@{query}")];
+        let job = Job { arguments: &arguments, modules: std::slice::from_ref(module), uses_clones: true };
+        let run = self.go.run(&job, || ()).await?;
+        // Removes the folder with the clone too, which blocks.
+        let read = tokio::task::spawn_blocking(move || run.json::<Listed>());
+        Ok(info(&read.await.map_err(|_| DirectError::host("read the output of go", &Cancelled))??))
     }
 
-    /// The files of a version; concurrent requests share one run.
-    async fn fetch(&self, module: &ModuleVersion) -> Result<Arc<Fetched>, DirectError> {
-        if let Some(fetched) = lock(&self.cached).get(module) {
-            return Ok(Arc::clone(fetched));
+    /// The files of a version, of which the caller takes one; concurrent requests share one run. It goes on without them: a
+    /// client that is cut off after a minute would never get a large repository.
+    async fn fetch(&self, module: &ModuleVersion, kind: Kind) -> Result<Arc<Fetched>, DirectError> {
+        let stamp = self.go.stamp();
+        if let Some(fetched) = self.kept.get(module, kind, &stamp) {
+            return Ok(fetched);
         }
-        let (go, cached, wanted) = (Arc::clone(&self.go), Arc::clone(&self.cached), module.clone());
-        let flight = self.flights.join(module.clone(), || async move {
-            let run = go.run(&["mod", "download", "-json", &wanted.to_string()]).await?;
-            let read = tokio::task::spawn_blocking(move || read(&run));
+        let key = (module.clone(), stamp.clone());
+        let (go, kept, flights, wanted) = (Arc::clone(&self.go), self.kept.clone(), self.flights.clone(), key.clone());
+        let flight = self.flights.join(key, || async move {
+            let arguments = ["mod", "download", "-json", &wanted.0.to_string()];
+            let modules = std::slice::from_ref(&wanted.0.path);
+            let job = Job { arguments: &arguments, modules, uses_clones: true };
+            let run = go.run(&job, || flights.keep(&wanted)).await?;
+            let read = tokio::task::spawn_blocking(move || read(&run, stamp));
             let fetched = Arc::new(read.await.map_err(|_| DirectError::host("read the download", &Cancelled))??);
-            let mut all = lock(&cached);
-            if all.len() < MAX_CACHED {
-                all.insert(wanted.clone(), Arc::clone(&fetched));
-                let cached = Arc::clone(&cached);
-                // A timer, so that large zips are freed without another request.
-                tokio::spawn(async move {
-                    tokio::time::sleep(CACHED_FOR).await;
-                    lock(&cached).remove(&wanted);
-                });
-            }
+            kept.insert(&wanted.0, &fetched);
             Ok(fetched)
         });
         flight.await.map_err(|cancelled| DirectError::host("run", &cancelled))?
     }
 }
 
-async fn listed(go: &GoCommand, arguments: &[&str]) -> Result<Listed, DirectError> {
-    let run = go.run(arguments).await?;
-    // Removes the folder with the clone too, which blocks.
-    let read = tokio::task::spawn_blocking(move || run.json());
-    read.await.map_err(|_| DirectError::host("read the output of go", &Cancelled))?
+/// The body of an answer to a query.
+fn info(listed: &Listed) -> Vec<u8> {
+    let mut info = serde_json::json!({ "Version": listed.version });
+    if let (Some(info), Some(time)) = (info.as_object_mut(), &listed.time) {
+        info.insert("Time".to_owned(), time.clone().into());
+    }
+    info.to_string().into_bytes()
 }
 
 /// Opens the files that `go` downloaded. Blocks.
-fn read(run: &GoRun) -> Result<Fetched, DirectError> {
+fn read(run: &GoRun, stamp: Stamp) -> Result<Fetched, DirectError> {
     let downloaded: Downloaded = run.json()?;
     let failed = || run.failed(&downloaded.error);
     let open = |path: &Path| {
@@ -242,7 +226,7 @@ fn read(run: &GoRun) -> Result<Fetched, DirectError> {
     }
     let info = fs::read(info).map_err(|error| DirectError::host("read the .info", &error))?;
     let zip = downloaded.zip.as_deref().ok_or_else(failed).and_then(open);
-    Ok(Fetched { info, go_mod: open(go_mod)?, zip })
+    Ok(Fetched { info, go_mod: open(go_mod)?, zip, stamp, served: Served::default() })
 }
 
 fn module_request(wanted: &Wanted) -> Result<&Request, UpstreamError> {

@@ -82,7 +82,8 @@ mod tests {
         let public =
             UpstreamPool::new(list.unwrap().upstreams(), &HttpClient::offline(), Ttls::default(), Clock::System);
         let own = private(Source::parse("https://own.example").unwrap(), "corp.example/Secret");
-        let direct = Source::Direct(DirectSettings::new(std::path::Path::new("/nowhere"), None));
+        let direct =
+            Source::Direct(DirectSettings::new(std::path::Path::new("/nowhere"), "/nowhere/forgotten".into(), None));
         Router::new(public.unwrap(), vec![own, private(direct, "corp.example/*,golang.org")])
     }
 

@@ -75,6 +75,7 @@ impl Upstream {
             Source::Dir(root) => Transport::Folder(Folder(root.clone())),
             Source::Direct(settings) => Transport::Direct(Box::new(Direct::new(settings, config.scope.clone(), clock))),
         };
+        let absent = config.source.absent_for(ttls.absent);
         Ok(Self {
             http: http.for_upstream(&config)?,
             prefixes: Prefixes::new(config.scope.clone(), clock),
@@ -85,7 +86,7 @@ impl Upstream {
             small_slots: Slots::new(at_once, MAX_WAIT),
             download_slots: Slots::new(at_once, MAX_WAIT),
             failing: Failing::new(),
-            absent: Recent::new(MAX_ABSENT, ttls.absent, clock),
+            absent: Recent::new(MAX_ABSENT, absent, clock),
             wrong: Recent::new(MAX_WRONG, WRONG_FOR, clock),
             transport,
         })

@@ -24,6 +24,7 @@ pub fn trials() -> Vec<Trial> {
         root_trial("ages: heads of another user do not count", heads_of_another_user),
         trial("ages: on a fresh machine unknown-age decides, and the refusal says what to do", a_fresh_machine),
         trial("ages: an idle log is observed, so a new record in it is young", a_log_that_rests),
+        trial("ages: serve, audit and why say the same of a private module", private),
     ]
 }
 
@@ -278,8 +279,7 @@ fn a_fresh_machine() {
     let (code, found) = findings(&job, &["--data", &data]);
     assert_eq!((code, found[0].0.as_str()), (Some(1), "policy-denied"));
     let (_, said) = audit(&job, &["--data", &data]);
-    assert!(said.contains("the checksum database has no record of it, so nothing tells its age"), "{said}");
-    assert!(said.contains("add an [[exception]] for this module"), "{said}");
+    assert!(said.contains("it is private: no log knows its age"), "{said}");
 }
 
 fn a_log_that_rests() {
@@ -298,4 +298,36 @@ fn a_log_that_rests() {
     job.write("go.sum", line_of(&honest(&origin), "example.com/new v1.0.0 "));
     let (code, said) = audit(&job, &["--data", &data]);
     assert_eq!((code, said.contains("0 hours as far as is known")), (Some(1), true), "{said}");
+}
+
+fn private() {
+    for (policy, words) in [
+        (MIN_AGE, "it is private: no log knows its age, and 7 days are required; an [[exception]] lets it in"),
+        ("[policy]\nunknown-modules = \"deny\"\n", "it is private: no log knows it; an [[exception]] lets it in"),
+    ] {
+        for excepted in [false, true] {
+            let (origin, job) = job(policy);
+            if excepted {
+                let exception = "[[exception]]\nmodule = \"example.com/hello\"\n\
+                                 from = [\"min-age\", \"unknown-modules\"]\nreason = \"ours\"\nexpires = 2999-01-01\n";
+                job.write("sumgate.toml", &format!("{policy}{exception}"));
+            }
+            let (url, sumdb, file) = (origin.url(), origin.gosumdb(), job.home().join("sumgate.toml"));
+            let words_of_serve = ["--upstream", &url, "--sumdb", &sumdb, "--nosumdb", "example.com/hello", "--policy"];
+            let words_of_serve = [&words_of_serve[..], &[file.to_str().unwrap()]].concat();
+            let mirror = Mirror::start_with(&job.root().join("served"), &words_of_serve);
+            let served = get(&mirror.url, "/example.com/hello/@v/v1.0.0.zip");
+            let job = job.set("GONOSUMDB", "example.com/hello");
+            let audited = audit(&job, &["--data", &data(&job)]);
+            let why = job.sumgate(&["why", "example.com/hello@v1.0.0", "--data", &data(&job)]);
+            if excepted {
+                assert_eq!((served.status, audited.0, why.0), (200, Some(0), Some(0)), "{} {}", audited.1, why.1);
+                continue;
+            }
+            assert_eq!((served.status, audited.0, why.0), (403, Some(1), Some(1)), "{} {}", audited.1, why.1);
+            for said in [served.text(), audited.1, why.1] {
+                assert!(said.contains(words), "{said}");
+            }
+        }
+    }
 }

@@ -1,14 +1,15 @@
 //! Hosts that exist on this machine only: a CONNECT proxy that answers for every name over TLS, with a certificate of its own.
 //!
 //! `go` asks a host for `https://PATH?go-get=1` to learn where a repository is. Repositories themselves are folders, by the
-//! settings of git.
+//! settings of git, or are served here by `git http-backend`.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -27,6 +28,8 @@ pub enum Page {
     SignIn,
     /// This file.
     File(Vec<u8>),
+    /// Every path below: git repositories, by their paths below a folder (`git http-backend`).
+    Git(PathBuf),
 }
 
 /// The hosts, which stop when this is dropped.
@@ -130,14 +133,16 @@ async fn answer(stream: TcpStream, acceptor: &TlsAcceptor, state: &Mutex<State>)
     let host = connect.split([' ', ':']).nth(1).unwrap_or_default().to_owned();
     stream.get_mut().write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
     let mut tls = BufReader::new(acceptor.accept(stream).await?);
-    let (request, login) = head(&mut tls).await?;
+    let (request, headers) = head(&mut tls).await?;
     let path = request.split([' ', '?']).nth(1).unwrap_or_default();
     let asked = format!("{host}{path}");
     let (page, behind) = {
         let mut state = state.lock().unwrap();
         state.asked.push(asked.clone());
-        let may_see = state.login.is_none() || state.login == login;
-        let page = state.pages.get(&asked).or(state.otherwise.as_ref()).cloned().filter(|_| may_see);
+        let may_see = state.login.is_none() || state.login.as_ref() == headers.get("authorization");
+        let is_above = |(place, page): &(&String, &Page)| matches!(page, Page::Git(_)) && asked.starts_with(*place);
+        let above = || state.pages.iter().find(is_above).map(|(_, page)| page);
+        let page = state.pages.get(&asked).or_else(above).or(state.otherwise.as_ref()).cloned().filter(|_| may_see);
         let behind = state.behind.clone().filter(|_| may_see && page.is_none());
         (page.unwrap_or(Page::Status(if may_see { 404 } else { 401 })), behind)
     };
@@ -150,6 +155,11 @@ async fn answer(stream: TcpStream, acceptor: &TlsAcceptor, state: &Mutex<State>)
         None => page,
     };
     let (status, body) = match page {
+        Page::Git(folder) => {
+            let answer = git(&folder, &request, &headers, &mut tls).await?;
+            tls.get_mut().write_all(&answer).await?;
+            return tls.get_mut().shutdown().await;
+        }
         Page::Import(prefix, repository) => {
             let meta = format!("<meta name=\"go-import\" content=\"{prefix} git {repository}\">");
             (200, format!("<html><head>{meta}</head></html>").into_bytes())
@@ -158,22 +168,52 @@ async fn answer(stream: TcpStream, acceptor: &TlsAcceptor, state: &Mutex<State>)
         Page::File(bytes) => (200, bytes),
         Page::SignIn => (200, "<html><head><title>Sign in</title></head></html>".into()),
     };
-    let head = format!("HTTP/1.1 {status} -\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+    let login = if status == 401 { "WWW-Authenticate: Basic realm=\"test\"\r\n" } else { "" };
+    let head = format!("HTTP/1.1 {status} -\r\n{login}Content-Length: {}\r\nConnection: close\r\n\r\n", body.len());
     tls.get_mut().write_all(&[head.as_bytes(), &body].concat()).await?;
     tls.get_mut().shutdown().await
 }
 
-/// The first line of a request and its login, once all of its head has come.
-async fn head(stream: &mut (impl AsyncRead + AsyncBufReadExt + Unpin)) -> std::io::Result<(String, Option<String>)> {
-    let (mut first, mut line, mut login) = (String::new(), String::new(), None);
+/// The answer of `git http-backend`, a CGI program, to a request.
+async fn git(
+    folder: &Path,
+    request: &str,
+    headers: &HashMap<String, String>,
+    body: &mut (impl AsyncRead + Unpin),
+) -> std::io::Result<Vec<u8>> {
+    let header = |name: &str| headers.get(name).map_or("", String::as_str);
+    let mut sent = vec![0; header("content-length").parse().unwrap_or(0)];
+    body.read_exact(&mut sent).await?;
+    let mut words = request.split([' ', '?']);
+    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let mut program = tokio::process::Command::new("git");
+    program.arg("http-backend").env("GIT_PROJECT_ROOT", folder).env("GIT_HTTP_EXPORT_ALL", "1");
+    program.env("REQUEST_METHOD", method).env("PATH_INFO", path).env("QUERY_STRING", words.next().unwrap_or_default());
+    program.env("CONTENT_TYPE", header("content-type")).env("HTTP_CONTENT_ENCODING", header("content-encoding"));
+    program.env("CONTENT_LENGTH", sent.len().to_string()).env("GIT_PROTOCOL", header("git-protocol"));
+    program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = program.spawn()?;
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(&sent).await?;
+    drop(stdin);
+    let answer = child.wait_with_output().await?.stdout;
+    // A CGI program names its status in a header, unless it is 200.
+    let status = answer.strip_prefix(b"Status: ").and_then(|rest| rest.get(..3)).unwrap_or(b"200");
+    Ok([b"HTTP/1.1 ", status, b" -\r\nConnection: close\r\n", &answer].concat())
+}
+
+/// The first line of a request and its headers by their names in lower case, once all of them have come.
+async fn head(
+    stream: &mut (impl AsyncRead + AsyncBufReadExt + Unpin),
+) -> std::io::Result<(String, HashMap<String, String>)> {
+    let (mut first, mut line, mut headers) = (String::new(), String::new(), HashMap::new());
     while stream.read_line(&mut line).await? > 2 {
         if first.is_empty() {
             first = line.trim_end().to_owned();
-        }
-        if let Some(value) = line.split_once(": ").filter(|(name, _)| name.eq_ignore_ascii_case("authorization")) {
-            login = Some(value.1.trim_end().to_owned());
+        } else if let Some((name, value)) = line.split_once(": ") {
+            headers.insert(name.to_ascii_lowercase(), value.trim_end().to_owned());
         }
         line.clear();
     }
-    Ok((first, login))
+    Ok((first, headers))
 }

@@ -77,6 +77,8 @@ mod policy;
 mod policy_base;
 mod policy_lists;
 mod private;
+mod private_fetches;
+mod private_logins;
 mod private_names;
 mod proxies;
 mod queries;
@@ -102,7 +104,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 84] = [
+const TRIALS: [fn() -> Vec<Trial>; 86] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -169,6 +171,8 @@ const TRIALS: [fn() -> Vec<Trial>; 84] = [
     policy_base::trials,
     policy_lists::trials,
     private::trials,
+    private_fetches::trials,
+    private_logins::trials,
     private_names::trials,
     proxies::trials,
     queries::trials,
@@ -177,8 +181,8 @@ const TRIALS: [fn() -> Vec<Trial>; 84] = [
     real_sumdb::trials,
     redirects::trials,
     response_cache::trials,
-    resumed::trials,
     results::trials,
+    resumed::trials,
     serving::trials,
     settings_file::trials,
     shared_folder::trials,

@@ -205,7 +205,12 @@ fn exempt_is_not_allowed() {
     let (origin, _folder, mirror) = mirror_under(policy, &["--nosumdb", "example.com"]);
     origin.take_requests();
     let answer = get(&mirror.url, path);
-    assert_eq!((answer.status, answer.text().contains("does not know it")), (403, true), "{}", answer.text());
+    assert_eq!(
+        (answer.status, answer.text().contains("it is private: no log knows it")),
+        (403, true),
+        "{}",
+        answer.text()
+    );
     assert_eq!(origin.take_requests(), Vec::<String>::new());
     let named = format!(
         "{policy}[[exception]]\nmodule = \"example.com/hello\"\nfrom = [\"unknown-modules\"]\nreason = \"ours\"\nexpires = 2999-01-01\n"

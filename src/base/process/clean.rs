@@ -56,7 +56,8 @@ pub(super) fn clean(command: &mut Command) {
     command.env("PATH", std::env::join_paths(folders).unwrap_or_default());
 }
 
-fn is_unwanted(name: &OsStr) -> bool {
+/// Whether no child gets this variable.
+pub fn is_unwanted(name: &OsStr) -> bool {
     name == ENV || UNWANTED.iter().any(|start| name.as_encoded_bytes().starts_with(start.as_bytes()))
 }
 

@@ -120,7 +120,13 @@ impl RunCaches {
             // As for the mirror: without a record, the age is unknown.
             let age = (!file.proved).then_some(Age::Unknown);
             let zip_size = zip.symlink_metadata().ok().map(|found| found.len());
-            Facts { in_database: Some(file.proved), age, zip_size, ..Facts::of(module.clone()) }
+            Facts {
+                in_database: Some(file.proved),
+                is_private: !file.proved,
+                age,
+                zip_size,
+                ..Facts::of(module.clone())
+            }
         });
         let help = format!(
             "Use another version, or ask the owner of the policy for an exception. If the build no longer needs it, delete \

@@ -1,90 +1,43 @@
 //! The `go` command as a child process: a clean environment, a module cache of its own, and limits for time and output.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
-use std::time::Duration;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use tempfile::TempDir;
-use tokio::process::Command;
 
+use super::advice::Advice;
+use super::clones::{self, Clones};
+use super::environment::{dropped, environment};
 use super::error::DirectError;
-use crate::base::process::{self, Limits, Output, ProcessError};
+use super::kept::Stamp;
+use super::settings::DirectSettings;
+use crate::base::clock::Clock;
+use crate::base::process::{self, Limits, Output, ProcessError, in_session};
 use crate::base::text::one_line;
 use crate::go::environment::go_on_path;
 use crate::store::private_folder;
 use crate::upstream::secret::without_logins;
 use crate::upstream::slots::{Busy, Slots};
+use gomodule::module::ModulePath;
 
 /// Concurrent runs for one source. Each clones a repository, which takes a core and all of the network.
 const AT_ONCE: usize = 4;
-/// Enough to clone a large repository over a slow line.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+/// Where `go` clones to, below the folder of a run.
+const CLONES: &str = "mod/cache/vcs";
 /// Limit of the output: the largest known list is below 1 MB.
 const MAX_OUTPUT: u64 = 8 << 20;
 /// Limit of an error message: the `go` of the client shows about 600 bytes.
 const MAX_MESSAGE: usize = 600;
-
-/// Variables that the child inherits, and why. All others are removed, so that no setting of `go` and no setting of the mirror
-/// changes what is fetched.
-const KEPT: [&str; 13] = [
-    // Where git and ssh are.
-    "PATH",
-    // Where git finds ~/.gitconfig, ssh its keys and known hosts, and `go` ~/.netrc.
-    "HOME XDG_CONFIG_HOME NETRC",
-    // The default user name of ssh.
-    "USER LOGNAME",
-    // How to reach a repository over ssh.
-    "SSH_AUTH_SOCK GIT_SSH GIT_SSH_COMMAND GIT_SSH_VARIANT",
-    // A program that knows the password. It cannot ask the user: there is no terminal.
-    "GIT_ASKPASS",
-    // Logins for `https://HOST/PATH?go-get=1`, which names the repository (`go help goauth`).
-    "GOAUTH",
-    // Settings of git in variables, as in CI systems; GIT_CONFIG_KEY_n and GIT_CONFIG_VALUE_n belong to the count.
-    "GIT_CONFIG_COUNT GIT_CONFIG_GLOBAL GIT_CONFIG_SYSTEM GIT_CONFIG_NOSYSTEM",
-    // Certificates of a company.
-    "SSL_CERT_FILE SSL_CERT_DIR CURL_CA_BUNDLE",
-    "GIT_SSL_CAINFO GIT_SSL_CAPATH GIT_SSL_CERT GIT_SSL_KEY",
-    // Proxies.
-    "HTTP_PROXY HTTPS_PROXY NO_PROXY ALL_PROXY http_proxy https_proxy no_proxy all_proxy",
-    "GIT_PROXY_COMMAND",
-    // Where other temporary files go.
-    "TMPDIR",
-    // Where a relocated Go installation finds its files.
-    "GOROOT",
-];
-const KEPT_PREFIXES: [&str; 2] = ["GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_"];
-
-/// Variables that are set for the child. They leave no choice to `go` except how to read a repository.
-const SET: [(&str, &str); 15] = [
-    ("GOENV", "off"),
-    ("GOPROXY", "direct"),
-    // The mirror pins private modules; their names must not go to the database.
-    ("GOSUMDB", "off"),
-    ("GOPRIVATE", ""),
-    ("GONOPROXY", ""),
-    ("GONOSUMDB", ""),
-    ("GOINSECURE", ""),
-    // Only git: other version control programs are rarely audited.
-    ("GOVCS", "*:git"),
-    // The folder must be removable, and a go.mod need not be tidy.
-    ("GOFLAGS", "-modcacherw -mod=mod"),
-    ("GOWORK", "off"),
-    ("GO111MODULE", "on"),
-    // A go.mod must not select another `go`.
-    ("GOTOOLCHAIN", "local"),
-    ("GOTELEMETRY", "off"),
-    ("GIT_TERMINAL_PROMPT", "0"),
-    // The error messages are parsed.
-    ("LC_ALL", "C"),
-];
 
 /// A main module without requirements, so that no go.mod above the folder is used.
 const EMPTY_GO_MOD: &str = "module nothing.invalid\n";
 
 /// Messages of `go` for a version or module that a readable repository does not have.
 const ABSENT: [&str; 3] = ["unknown revision", "no matching versions for query", "go.mod at revision"];
+/// Part of the message of `go` for a go.mod that needs a newer one.
+const OLD_GO: &str = "; GOTOOLCHAIN=local)";
 /// Part of every error about the page that names a repository (`go help importpath`). The host controls the text after it.
 const PAGE: &str = "?go-get=1: ";
 /// Parts of the errors of `go` that found no repository. It takes all of them for the absence of the module.
@@ -101,22 +54,6 @@ const HIDDEN: [&str; 4] = [
     "invalid github.com/ import path",
 ];
 
-/// The settings of `direct`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DirectSettings {
-    /// Where temporary folders are made.
-    pub scratch: PathBuf,
-    /// How long one run of `go` may take.
-    pub timeout: Duration,
-}
-
-impl DirectSettings {
-    /// With the default timeout, unless another one is given.
-    pub fn new(scratch: &Path, timeout: Option<Duration>) -> Self {
-        Self { scratch: scratch.to_owned(), timeout: timeout.unwrap_or(DEFAULT_TIMEOUT) }
-    }
-}
-
 /// A finished run, with its output and its folder, which is removed on drop.
 #[derive(Debug)]
 pub(super) struct GoRun {
@@ -125,6 +62,8 @@ pub(super) struct GoRun {
     stderr: String,
     status: ExitStatus,
     folder: TempDir,
+    /// Variables that a login may need and that were not passed on.
+    dropped: Vec<String>,
 }
 
 /// The `go` command for one source.
@@ -133,32 +72,92 @@ pub(super) struct GoCommand {
     settings: DirectSettings,
     /// A source that hangs keeps its own slots only.
     slots: Slots,
+    clones: Arc<Clones>,
+    clock: Clock,
+}
+
+/// What to run.
+pub(super) struct Job<'a> {
+    pub(super) arguments: &'a [&'a str],
+    /// The modules that it is about.
+    pub(super) modules: &'a [ModulePath],
+    /// It may use the clones of past runs. If it fails, it runs again without them.
+    pub(super) uses_clones: bool,
 }
 
 impl GoCommand {
-    pub(super) fn new(settings: DirectSettings) -> Self {
+    pub(super) fn new(settings: DirectSettings, clock: Clock) -> Self {
         // One run may take as long as its timeout, so the next one may wait that long.
         let slots = Slots::new(AT_ONCE, settings.timeout);
-        Self { settings, slots }
+        let clones = Arc::new(Clones::new(&settings.scratch));
+        Self { settings, slots, clones, clock }
     }
 
-    /// Runs `go` with these arguments until it exits, successfully or not.
-    pub(super) async fn run(&self, arguments: &[&str]) -> Result<GoRun, DirectError> {
+    pub(super) fn stamp(&self) -> Stamp {
+        Stamp::read(&self.settings.forgotten)
+    }
+
+    /// Runs `go` until it exits, successfully or not. Calls `starts` once there is a slot for it.
+    pub(super) async fn run(&self, job: &Job<'_>, starts: impl FnOnce()) -> Result<GoRun, DirectError> {
         let _slot = self.slots.take().await.map_err(|Busy| DirectError::Busy)?;
-        let go = go_on_path().ok_or(DirectError::NoGo)?;
+        starts();
         let folder = private_folder(&self.settings.scratch, "direct-");
         let folder = folder.map_err(|error| DirectError::host("make a temporary folder", &error))?;
+        let given = job.uses_clones && self.give_clones(job, folder.path()).await;
+        let mut run = self.run_in(folder, job.arguments).await?;
+        if given && !run.status.success() && !run.needs_newer_go() {
+            let (clones, modules) = (Arc::clone(&self.clones), job.modules.to_vec());
+            // Both block.
+            let _ = tokio::task::spawn_blocking(move || {
+                clones.forget(&modules);
+                drop(run);
+            })
+            .await;
+            let folder = private_folder(&self.settings.scratch, "direct-");
+            let folder = folder.map_err(|error| DirectError::host("make a temporary folder", &error))?;
+            run = self.run_in(folder, job.arguments).await?;
+        }
+        if run.status.success() {
+            self.take_clones(job, run.clones()).await;
+        }
+        Ok(run)
+    }
+
+    async fn give_clones(&self, job: &Job<'_>, folder: &Path) -> bool {
+        let (clones, modules, to) = (Arc::clone(&self.clones), job.modules.to_vec(), folder.join(CLONES));
+        let now = self.clock.steady();
+        let give = move || std::fs::create_dir_all(&to).is_ok() && clones.give(&modules, &to, now);
+        tokio::task::spawn_blocking(give).await.unwrap_or(false)
+    }
+
+    async fn take_clones(&self, job: &Job<'_>, from: PathBuf) {
+        let (clones, modules, clock) = (Arc::clone(&self.clones), job.modules.to_vec(), self.clock);
+        let now = clock.steady();
+        // Without them, the next run only fetches more.
+        let _ = tokio::task::spawn_blocking(move || clones.take(&modules, &from, now)).await;
+        let clones = Arc::clone(&self.clones);
+        // A timer, so that the disk is freed without another request.
+        tokio::spawn(async move {
+            tokio::time::sleep(clones::KEPT_FOR).await;
+            tokio::task::spawn_blocking(move || clones.sweep(clock.steady())).await.ok()
+        });
+    }
+
+    async fn run_in(&self, folder: TempDir, arguments: &[&str]) -> Result<GoRun, DirectError> {
+        let go = go_on_path().ok_or(DirectError::NoGo)?;
         let work = folder.path().join("work");
         let made = std::fs::create_dir(&work).and_then(|()| std::fs::write(work.join("go.mod"), EMPTY_GO_MOD));
         made.map_err(|error| DirectError::host("make a temporary folder", &error))?;
-        let mut command = Command::new(&go);
-        command.args(arguments).current_dir(&work).env_clear().envs(environment(std::env::vars_os(), folder.path()));
+        let mut command = in_session(&go);
+        let variables = environment(std::env::vars_os(), &self.settings, folder.path());
+        command.args(arguments).current_dir(&work).env_clear().envs(variables);
         let what = format!("go {}", arguments.join(" "));
         let limits = Limits { time: self.settings.timeout, stdout: MAX_OUTPUT };
-        match process::run(command, limits).await {
+        match process::run_in_session(command, limits).await {
             Ok(Output { status, stdout, stderr, .. }) => {
                 let stderr = String::from_utf8_lossy(&stderr).into_owned();
-                Ok(GoRun { what, stdout, stderr, status, folder })
+                let dropped = dropped(std::env::vars_os().map(|(name, _)| name), &self.settings);
+                Ok(GoRun { what, stdout, stderr, status, folder, dropped })
             }
             Err(ProcessError::Timeout(timeout)) => {
                 // The removal blocks, and the folder may have a large clone in it.
@@ -171,8 +170,30 @@ impl GoCommand {
 }
 
 impl GoRun {
+    /// Where `go` cloned to.
+    fn clones(&self) -> PathBuf {
+        self.folder.path().join(CLONES)
+    }
+
+    fn needs_newer_go(&self) -> bool {
+        self.stderr.contains(OLD_GO) || String::from_utf8_lossy(&self.stdout).contains(OLD_GO)
+    }
+
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, DirectError> {
-        match serde_json::from_slice(&self.stdout) {
+        self.parsed(serde_json::from_slice(&self.stdout))
+    }
+
+    /// The values of an output that has several.
+    pub(super) fn all_json<T: DeserializeOwned>(&self) -> Result<Vec<T>, DirectError> {
+        let values: Result<Vec<T>, _> = serde_json::Deserializer::from_slice(&self.stdout).into_iter().collect();
+        match values {
+            Ok(values) if values.is_empty() => Err(self.failed("")),
+            values => self.parsed(values),
+        }
+    }
+
+    fn parsed<T>(&self, parsed: serde_json::Result<T>) -> Result<T, DirectError> {
+        match parsed {
             Ok(value) => Ok(value),
             Err(_) if !self.status.success() => Err(self.failed("")),
             Err(error) => Err(self.failed(&format!("invalid output: {error}"))),
@@ -187,24 +208,26 @@ impl GoRun {
         if shown.is_empty() {
             shown = format!("it ended with {}", self.status);
         }
-        classify(message, &self.what, shown)
+        classify(message, &self.what, shown, &self.dropped)
     }
 }
 
 /// The meaning of a message of `go`, reported as `shown`. An unknown message is a failure: with 404 a client would fall back
 /// to a source other than the mirror.
-fn classify(message: &str, what: &str, shown: String) -> DirectError {
+fn classify(message: &str, what: &str, shown: String, dropped: &[String]) -> DirectError {
+    let advice = || Box::new(Advice::on(message, dropped));
     let has = |parts: &[&str]| parts.iter().any(|part| message.contains(part));
     let (in_page, of_git) = (message.contains(PAGE), message.contains(GIT_FAILED));
     if has(&HIDDEN) || (of_git && is_missing(message)) {
-        // The caller adds the host.
-        DirectError::Hidden { host: String::new(), message: shown }
+        DirectError::Hidden { message: shown, advice: Box::new(Advice::of_a_login(dropped)) }
+    } else if has(&[OLD_GO]) && !in_page && !of_git {
+        DirectError::OldGo(shown)
     } else if has(&ABSENT) && !in_page && !of_git {
         DirectError::Absent(shown)
     } else if has(&NO_PAGE) && !of_git {
-        DirectError::NoPage { what: what.to_owned(), message: shown, answered: in_page }
+        DirectError::NoPage { what: what.to_owned(), message: shown, answered: in_page, advice: advice() }
     } else {
-        DirectError::Failed { what: what.to_owned(), message: shown }
+        DirectError::Failed { what: what.to_owned(), message: shown, advice: advice() }
     }
 }
 
@@ -214,49 +237,13 @@ fn is_missing(message: &str) -> bool {
     lines.any(|line| line.starts_with("fatal: repository '") && line.ends_with("' not found"))
 }
 
-fn environment(ours: impl Iterator<Item = (OsString, OsString)>, folder: &Path) -> Vec<(OsString, OsString)> {
-    let is_listed = |name: &str| KEPT.iter().any(|names| names.split(' ').any(|kept| kept == name));
-    let kept = |name: &str| is_listed(name) || KEPT_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
-    let mut all: Vec<_> = ours.filter(|(name, _)| name.to_str().is_some_and(kept)).collect();
-    all.extend(SET.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))));
-    let below = [("GOMODCACHE", "mod"), ("GOPATH", "path"), ("GOCACHE", "build"), ("GOTMPDIR", "work")];
-    all.extend(below.iter().map(|(name, dir)| (OsString::from(name), folder.join(dir).into_os_string())));
-    all
-}
-
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may panic")]
-
     use super::*;
 
     #[test]
-    fn the_child_gets_only_the_listed_variables() {
-        let ours = [
-            ("HOME", "/home/a"),
-            ("GIT_CONFIG_KEY_0", "url.x.insteadOf"),
-            ("GOPROXY", "https://a.example"),
-            ("GOFLAGS", "-insecure"),
-            ("SUMGATE_TOKEN", "secret"),
-            ("GIT_DIR", "/elsewhere"),
-            ("no_proxy", "corp.example"),
-        ];
-        let ours = ours.map(|(name, value)| (OsString::from(name), OsString::from(value)));
-        let all = environment(ours.into_iter(), Path::new("/scratch"));
-        let get =
-            |name: &str| all.iter().rfind(|(n, _)| n == name).map(|(_, value)| value.to_str().unwrap().to_owned());
-        assert_eq!(get("HOME").as_deref(), Some("/home/a"));
-        assert_eq!(get("GIT_CONFIG_KEY_0").as_deref(), Some("url.x.insteadOf"));
-        assert_eq!(get("GOPROXY").as_deref(), Some("direct"));
-        assert_eq!(get("GOFLAGS").as_deref(), Some("-modcacherw -mod=mod"));
-        assert_eq!(get("GOMODCACHE").as_deref(), Some("/scratch/mod"));
-        assert_eq!(get("no_proxy").as_deref(), Some("corp.example"));
-        assert_eq!([get("SUMGATE_TOKEN"), get("GIT_DIR")], [None, None]);
-    }
-
-    #[test]
     fn only_what_a_repository_does_not_have_is_absent() {
-        let of = |message: &str| classify(message, "go list", message.to_owned());
+        let of = |message: &str| classify(message, "go list", message.to_owned(), &[]);
         for absent in [
             "a.example/x@v1.9.0: invalid version: unknown revision v1.9.0",
             "go: module a.example/x: no matching versions for query \"latest\"",
@@ -288,6 +275,8 @@ mod tests {
             let DirectError::NoPage { answered, .. } = of(message) else { panic!("{message}") };
             assert_eq!(answered, expected, "{message}");
         }
+        let old = of("go: a.example/x@v1.0.0 requires go >= 1.99 (running go 1.27.3; GOTOOLCHAIN=local)");
+        assert!(matches!(old, DirectError::OldGo(_)), "{old}");
         for trouble in [
             "git ls-remote: exit status 128: fatal: could not read Username for 'https://a.example'",
             "git ls-remote: exit status 128: remote: Repository not found.",

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::advice::Advice;
 use crate::base::fault::Fault;
 use gomodule::module::ModulePath;
 
@@ -33,18 +34,18 @@ pub enum DirectError {
     #[error("{0}")]
     Absent(String),
     /// The host answered "not found", or with a page that names no repository. It may answer the same without a valid login.
-    #[error(
-        "{message}. The host may answer so without a valid login: check the login of this mirror for {host} (netrc, git \
-         credentials, an ssh key, GOAUTH)"
-    )]
+    #[error("{message}{advice}")]
     Hidden {
-        /// The host.
-        host: String,
         /// The message of `go`.
         message: String,
+        /// What to do.
+        advice: Box<Advice>,
     },
+    /// The `go` here is older than the module needs. Contains its message.
+    #[error("the `go` of this mirror is too old for this module: update it there, not where you build ({0})")]
+    OldGo(String),
     /// There is no page that names a repository.
-    #[error("`{what}` failed: {message}")]
+    #[error("`{what}` failed: {message}{advice}")]
     NoPage {
         /// The command.
         what: String,
@@ -52,14 +53,18 @@ pub enum DirectError {
         message: String,
         /// The host answered.
         answered: bool,
+        /// What to do.
+        advice: Box<Advice>,
     },
     /// The command failed.
-    #[error("`{what}` failed: {message}")]
+    #[error("`{what}` failed: {message}{advice}")]
     Failed {
         /// The command.
         what: String,
         /// Its message.
         message: String,
+        /// What to do.
+        advice: Box<Advice>,
     },
 }
 
@@ -68,20 +73,19 @@ impl DirectError {
         Self::Host(format!("cannot {doing}: {error}"))
     }
 
-    /// The same, with the host of a module that it may hide.
-    pub(super) fn of_the_host_of(self, module: &ModulePath) -> Self {
-        match self {
-            Self::Hidden { message, .. } => {
-                Self::Hidden { host: module.as_ref().split('/').next().unwrap_or_default().to_owned(), message }
-            }
-            error => error,
+    /// The same, with the host of the module.
+    pub(super) fn of_the_host_of(mut self, module: &ModulePath) -> Self {
+        if let Self::Hidden { advice, .. } | Self::NoPage { advice, .. } | Self::Failed { advice, .. } = &mut self {
+            let host = module.as_ref().split('/').next().unwrap_or_default();
+            **advice = advice.clone().with_host(host);
         }
+        self
     }
 
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::NoGo | Self::Host(_) => Fault::Host,
+            Self::NoGo | Self::Host(_) | Self::OldGo(_) => Fault::Host,
             Self::Busy => Fault::Busy,
             Self::Timeout { .. } => Fault::Timeout,
             Self::Absent(_) => Fault::Absent,
