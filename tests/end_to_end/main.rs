@@ -80,6 +80,7 @@ mod private;
 mod private_fetches;
 mod private_logins;
 mod private_names;
+mod private_ssh;
 mod proxies;
 mod queries;
 mod readers;
@@ -104,7 +105,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 86] = [
+const TRIALS: [fn() -> Vec<Trial>; 87] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -174,6 +175,7 @@ const TRIALS: [fn() -> Vec<Trial>; 86] = [
     private_fetches::trials,
     private_logins::trials,
     private_names::trials,
+    private_ssh::trials,
     proxies::trials,
     queries::trials,
     readers::trials,
