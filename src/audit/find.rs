@@ -17,7 +17,7 @@ use crate::base::process::quoted;
 use crate::base::text::safe_path;
 use crate::base::tree::{Tree, folder_of, tree_by_words};
 use gomodule::gomod::{may_be_a_workspace, names_a_module};
-use gomodule::module::{PatternError, Patterns};
+use gomodule::module::Patterns;
 
 /// The largest monorepos have some thousand modules.
 const MAX_FILES: usize = 100_000;
@@ -41,8 +41,8 @@ pub enum ExcludeError {
     #[error("{0:?} is not a path below the folder under audit: expected one such as third_party/*/testdata")]
     Elsewhere(String),
     /// It is not a valid glob.
-    #[error(transparent)]
-    Pattern(#[from] PatternError),
+    #[error("{0:?} is not a pattern: expected one such as third_party/*/testdata, with a `]` for each `[`")]
+    Pattern(String),
 }
 
 /// Why there is nothing to audit.
@@ -94,10 +94,11 @@ impl LeftOut {
         let pattern = |text: &String| {
             let path = Path::new(text);
             let is_below = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-            let globs = Patterns::parse(text.trim_start_matches("./"))?;
             if !is_below || tidy(path).as_os_str().is_empty() {
                 return Err(ExcludeError::Elsewhere(text.clone()));
             }
+            let globs = Patterns::parse(text.trim_start_matches("./"));
+            let globs = globs.map_err(|_| ExcludeError::Pattern(text.clone()))?;
             Ok((text.clone(), globs))
         };
         let folders = folders.iter().filter_map(|(folder, what)| Some((folder.canonicalize().ok()?, *what)));
