@@ -34,7 +34,7 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, FromArgMatches};
 
-use args::{Args, CacheCommand, Command, SumdbCommand, tree, unknown_command};
+use args::{Args, CacheCommand, Command, SumdbCommand, lacks_dashes, tree, unknown_command};
 pub use exit::{Exit, Failure};
 use serve_file::ConfigFile;
 
@@ -101,12 +101,12 @@ fn config_of(matches: &ArgMatches) -> (Vec<String>, Option<&PathBuf>) {
 
 /// Prints the help, or what is wrong with the arguments. `run` has its own exit codes.
 fn not_parsed(error: &clap::Error) -> ExitCode {
-    match unknown_command(error) {
+    let is_run = std::env::args_os().nth(1).is_some_and(|word| word == "run");
+    match unknown_command(error).or_else(|| lacks_dashes(error).filter(|_| is_run)) {
         Some(message) => out::message(&message),
         // If this fails, stderr cannot be used.
         None => drop(error.print()),
     }
-    let is_run = std::env::args_os().nth(1).is_some_and(|word| word == "run");
     match error.exit_code() {
         0 => ExitCode::SUCCESS,
         _ if is_run => run::not_done().into(),

@@ -87,12 +87,12 @@ impl GoMod {
 /// Reads the lines of a main module's file, of which only the directives `blocks` may be blocks.
 fn read_parts(bytes: &[u8], blocks: &[&str], read: &mut dyn FnMut(u32, Result<&Line, Flaw>)) {
     if is_utf16(bytes) {
-        return read(1, Err(Flaw::Form("the file is UTF-16: expected UTF-8")));
+        return read(1, Err(Flaw::Form("the file is UTF-16: save it as UTF-8")));
     }
     let text = String::from_utf8_lossy(bytes);
     let text = match text.strip_prefix('\u{feff}') {
         Some(rest) => {
-            read(1, Err(Flaw::Form("the file begins with a byte-order mark: expected UTF-8 without one")));
+            read(1, Err(Flaw::Form("the file begins with a byte-order mark: save it as UTF-8 without one")));
             rest
         }
         None => &text,

@@ -95,14 +95,21 @@ pub fn is_utf16(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff])
 }
 
+/// Whether a line is a mark of git between two versions that it could not merge.
+pub fn is_conflict_marker(line: &[u8]) -> bool {
+    let line = line.trim_ascii_end();
+    let begins = |mark: &[u8]| line.strip_prefix(mark).is_some_and(|rest| matches!(rest.first(), None | Some(b' ')));
+    line == b"=======" || [b"<<<<<<<", b"|||||||", b">>>>>>>"].iter().any(|mark| begins(*mark))
+}
+
 fn parse_line(line: &[u8], is_first: bool) -> Option<SumContent> {
     let text = String::from_utf8_lossy(line);
-    let of_file = |why: &str| Some(SumContent::Malformed { text: None, why: why.to_owned() });
+    let unshown = |why: &str| Some(SumContent::Malformed { text: None, why: why.to_owned() });
     if is_first && is_utf16(line) {
-        return of_file("the file is UTF-16: expected UTF-8");
+        return unshown("the file is UTF-16: save it as UTF-8");
     }
     if is_first && text.starts_with('\u{feff}') {
-        return of_file("the file begins with a byte-order mark: expected UTF-8 without one");
+        return unshown("the file begins with a byte-order mark: save it as UTF-8 without one");
     }
     let malformed = |why: String| {
         let text = text.trim().chars().take(MAX_SHOWN).collect();
@@ -111,7 +118,12 @@ fn parse_line(line: &[u8], is_first: bool) -> Option<SumContent> {
     let fields: Vec<&str> = text.split_whitespace().collect();
     let first = fields.first()?;
     if ModulePath::parse(first).is_err() {
-        return Some(SumContent::Malformed { text: None, why: "its first field is not a module path".to_owned() });
+        let is_marker = is_conflict_marker(line);
+        return unshown(if is_marker {
+            "it is a conflict marker of git"
+        } else {
+            "its first field is not a module path"
+        });
     }
     let [path, version, hash] = fields[..] else {
         return malformed(format!("expected 3 fields, found {}", fields.len()));
@@ -187,6 +199,10 @@ mod tests {
             assert!(why.contains(expected), "{line}: {why}");
         }
         assert!(matches!(only("\u{1b}[31m x y z"), SumContent::Malformed { .. }));
+        for line in ["<<<<<<< HEAD", "=======", "||||||| 1234567", ">>>>>>> main\r"] {
+            let SumContent::Malformed { why, .. } = only(line) else { panic!("{line}") };
+            assert_eq!(why, "it is a conflict marker of git", "{line}");
+        }
         let not_utf8 = parse_go_sum(b"a.com/\xff v1.0.0 h1:x\n");
         assert!(matches!(not_utf8[0].content, SumContent::Malformed { .. }));
     }

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
+use std::fmt::Display;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -16,7 +17,7 @@ use crate::base::process::quoted;
 use crate::base::text::safe_path;
 use crate::base::tree::{Tree, folder_of, tree_by_words};
 use gomodule::gomod::{may_be_a_workspace, names_a_module};
-use gomodule::module::{PatternError, Patterns};
+use gomodule::module::Patterns;
 
 /// The largest monorepos have some thousand modules.
 const MAX_FILES: usize = 100_000;
@@ -40,8 +41,8 @@ pub enum ExcludeError {
     #[error("{0:?} is not a path below the folder under audit: expected one such as third_party/*/testdata")]
     Elsewhere(String),
     /// It is not a valid glob.
-    #[error(transparent)]
-    Pattern(#[from] PatternError),
+    #[error("{0:?} is not a pattern: expected one such as third_party/*/testdata, with a `]` for each `[`")]
+    Pattern(String),
 }
 
 /// Why there is nothing to audit.
@@ -71,7 +72,11 @@ pub enum FindError {
     )]
     NotASum(PathBuf),
     /// The folder has none of the files.
-    #[error("there is no go.sum, go.work.sum or go.mod in {} or below it", .0.display())]
+    #[error(
+        "there is no go.sum, go.mod or go.work in {} or below it: change to the folder of a Go module, or name the folder or the \
+         go.sum",
+        .0.display()
+    )]
     Nothing(PathBuf),
     /// The folder is larger than any source tree.
     #[error(
@@ -89,10 +94,11 @@ impl LeftOut {
         let pattern = |text: &String| {
             let path = Path::new(text);
             let is_below = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-            let globs = Patterns::parse(text.trim_start_matches("./"))?;
             if !is_below || tidy(path).as_os_str().is_empty() {
                 return Err(ExcludeError::Elsewhere(text.clone()));
             }
+            let globs = Patterns::parse(text.trim_start_matches("./"));
+            let globs = globs.map_err(|_| ExcludeError::Pattern(text.clone()))?;
             Ok((text.clone(), globs))
         };
         let folders = folders.iter().filter_map(|(folder, what)| Some((folder.canonicalize().ok()?, *what)));
@@ -149,11 +155,15 @@ pub fn find(path: &Path, left_out: &LeftOut) -> Result<Found, FindError> {
     Ok(found)
 }
 
-/// Why a folder below `path` was not searched, and how to leave it out.
-pub fn why_unread(path: &Path, (folder, error): &(PathBuf, io::Error)) -> String {
-    let below = tidy(path);
-    let below = quoted(&safe_path(folder.strip_prefix(below).unwrap_or(folder)));
-    format!("cannot read it: {error}; if no build reads it, leave it out with --exclude {below}")
+/// Why a file or folder was not read when `path` was audited, and how to leave it out if it is below `path`.
+pub fn why_unread(path: &Path, unread: &Path, why: &impl Display) -> String {
+    match unread.strip_prefix(tidy(path)).ok().filter(|below| !below.as_os_str().is_empty()) {
+        Some(below) => {
+            let below = quoted(&safe_path(below));
+            format!("{why}; if no build reads it, leave it out with --exclude {below}")
+        }
+        None => why.to_string(),
+    }
 }
 
 /// A named file, with the files beside it that belong to it: a go.mod means its module, a go.work its workspace.
@@ -298,6 +308,16 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
     use super::*;
+
+    #[test]
+    fn only_what_is_below_the_audited_path_can_be_left_out() {
+        let said = |path: &str, unread: &str| why_unread(path.as_ref(), unread.as_ref(), &"no");
+        assert_eq!(said(".", "db"), "no; if no build reads it, leave it out with --exclude db");
+        assert_eq!(said("./a", "a/my db"), "no; if no build reads it, leave it out with --exclude 'my db'");
+        for (path, unread) in [("db", "db"), ("./db/", "db"), ("a", "../go.mod")] {
+            assert_eq!(said(path, unread), "no", "{path}");
+        }
+    }
 
     /// A file X.mod has a module, a file X.work uses a folder, the others are empty.
     fn tree(files: &[&str]) -> tempfile::TempDir {

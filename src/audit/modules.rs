@@ -15,8 +15,8 @@ use crate::base::tree::folder_of;
 use crate::finding::{Code, Finding, Place};
 use crate::go::environment::GoWorkSetting;
 use gomodule::artifact::Kind;
-use gomodule::gomod::{GoMod, GoWork, Replacements};
-use gomodule::gosum::is_utf16;
+use gomodule::gomod::{GoMod, GoModError, GoWork, Replacements};
+use gomodule::gosum::{is_conflict_marker, is_utf16};
 
 /// A state of the tree: now, or at the base.
 pub(super) struct State<'a> {
@@ -102,8 +102,7 @@ impl Faults {
             (missing, outside) = Default::default();
         }
         let more_invalid = errors.count - errors.first.len();
-        let mut invalid: Vec<(u32, String)> =
-            errors.first.iter().chain(&more_errors).map(|error| (error.line, error.to_string())).collect();
+        let mut invalid = said(errors.first.iter().chain(&more_errors), file);
         invalid.sort_by_key(|(line, _)| *line);
         Ok(Self { invalid, more_invalid, missing, outside })
     }
@@ -112,8 +111,8 @@ impl Faults {
         let (_, errors) = GoWork::read(file.bytes);
         let workspace = state.workspaces.of(file.path, state.read)?;
         let more_invalid = errors.count - errors.first.len();
-        let invalid = errors.first.iter().map(|error| (error.line, error.to_string()));
-        let mut invalid: Vec<_> = invalid.chain(workspace.faults.iter().cloned()).collect();
+        let mut invalid = said(errors.first.iter(), file);
+        invalid.extend(workspace.faults.iter().cloned());
         invalid.sort_by_key(|(line, _)| *line);
         Ok(Self { invalid, more_invalid, ..Self::default() })
     }
@@ -189,6 +188,19 @@ pub(super) fn sum_beside(go_mod: &Path) -> PathBuf {
 }
 
 /// A line of a file, without white space around it.
+/// The lines of these errors, and what is wrong with each.
+fn said<'e>(errors: impl Iterator<Item = &'e GoModError>, file: ModFile) -> Vec<(u32, String)> {
+    let mut lines = Vec::new();
+    let said = |error: &GoModError| {
+        if lines.is_empty() {
+            lines = file.bytes.split(|byte| *byte == b'\n').collect();
+        }
+        let is_marker = is_conflict_marker(text_of(&lines, error.line));
+        (error.line, if is_marker { "it is a conflict marker of git".to_owned() } else { error.to_string() })
+    };
+    errors.map(said).collect()
+}
+
 fn text_of<'t>(lines: &Vec<&'t [u8]>, number: u32) -> &'t [u8] {
     let at = usize::try_from(number).unwrap_or(usize::MAX).saturating_sub(1);
     lines.get(at).map_or(&b""[..], |line| line.trim_ascii())

@@ -22,8 +22,18 @@ pub(crate) fn safe_lines(text: &str) -> String {
     text.split('\n').map(safe).collect::<Vec<_>>().join("\n")
 }
 
+/// The lines of a text on one line, safe to print.
+pub(crate) fn safe_joined(text: &str) -> String {
+    text.lines().map(safe).collect::<Vec<_>>().join("; ")
+}
+
 pub(crate) fn safe_path(path: &Path) -> String {
     safe(&path.to_string_lossy())
+}
+
+/// A number of things: `1 file`, `2 files`.
+pub(crate) fn counted(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
 /// The first [`MAX_NAMED`] names of a list, and the number of the others.
@@ -86,6 +96,8 @@ mod tests {
         assert_eq!(safe_lines(FOREIGN), "a\\u{1b}[2J\\u{202e}b\n\\u{3164}\\tc  d\u{301} ");
         assert_eq!((one_line(FOREIGN, 100), one_line(FOREIGN, 7)), ("a [2J b c d\u{301}".into(), "a [2J b".into()));
         assert_eq!(safe_path(Path::new("a\nb")), "a\\nb");
+        assert_eq!(safe_joined(FOREIGN), "a\\u{1b}[2J\\u{202e}b; \\u{3164}\\tc  d\u{301} ");
+        assert_eq!([0, 1, 2].map(|number| counted(number, "file")), ["0 files", "1 file", "2 files"]);
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub(super) use shared::{
     CaseArgs, DEFAULT_UPSTREAM, DatabaseArgs, DatabaseTimeoutArgs, ExemptArgs, GoSettingsArgs, PolicyArgs, StateArgs,
     UpstreamArgs,
 };
-pub(super) use tree::{tree, unknown_command};
+pub(super) use tree::{lacks_dashes, tree, unknown_command};
 
 const ABOUT: &str =
     "A verifying Go module mirror: nothing is served before its hash is proved in the checksum database.";

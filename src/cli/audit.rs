@@ -1,6 +1,7 @@
 //! `sumgate audit`: verifies go.sum files and the module cache against the database.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
@@ -129,7 +130,8 @@ fn go_sums(args: &AuditArgs, go: &GoEnv, mut bases: Option<&mut Bases>) -> Resul
     for path in &args.paths {
         let found = find(path, &left_out).map_err(Failure::usage)?;
         let unread = found.unread.iter().filter(|(folder, _)| seen.insert(folder.clone()));
-        given.unchecked.extend(unread.map(|unread| not_read(&unread.0, &why_unread(path, unread))));
+        let reason = |file: &Path, why: &dyn Display| not_read(file, &why_unread(path, file, &why));
+        given.unchecked.extend(unread.map(|(folder, error)| reason(folder, &format_args!("cannot read it: {error}"))));
         let base = bases.as_mut().map(|bases| bases.at(path)).transpose()?;
         let reader = Reader::new(&found.tree, base, &local, &workspace);
         for target in found.targets {
@@ -145,7 +147,7 @@ fn go_sums(args: &AuditArgs, go: &GoEnv, mut bases: Option<&mut Bases>) -> Resul
             match reader.read(&target) {
                 Ok(entries) => given.add(entries),
                 Err(error @ ReadError::Base(_)) => return Err(Failure::usage(error)),
-                Err(error) => given.unchecked.push(not_read(&target.file(), &error)),
+                Err(error) => given.unchecked.push(reason(&target.file(), &error)),
             }
             given.files.push(target.file());
         }
@@ -189,7 +191,7 @@ impl Input {
     }
 }
 
-pub(super) fn not_read(file: &Path, why: &impl std::fmt::Display) -> Unaudited {
+pub(super) fn not_read(file: &Path, why: &impl Display) -> Unaudited {
     let (place, module) = (Place::from(file), "all of it".to_owned());
     Unaudited { place, module, reason: why.to_string(), cause: None }
 }

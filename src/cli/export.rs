@@ -11,6 +11,7 @@ use super::out;
 use super::runtime::Runtime;
 use crate::airgap::{ExportWriter, KeptBack, Missing, ModuleGraph, Refusal, export};
 use crate::base::clock::Clock;
+use crate::base::text::counted;
 use crate::mirror::Prefetch;
 use crate::policy::InForce;
 use crate::release::Expectations;
@@ -51,6 +52,10 @@ pub(super) fn run(args: &ExportArgs) -> Result<Exit, Failure> {
     print_refusals(&refused);
     let missing = if refused.is_empty() { String::new() } else { format!(", {} MISSING OR REFUSED", refused.len()) };
     let (files, bytes, records) = (exported.files, exported.bytes, exported.records);
-    out::print(&format!("exported {files} files ({bytes} bytes) and {records} records{missing}\n"));
+    out::print(&format!(
+        "exported {} ({bytes} bytes) and {}{missing}\n",
+        counted(files, "file"),
+        counted(records, "record")
+    ));
     Ok(Exit::worst(refused.iter().map(|refusal| refusal.fault)))
 }

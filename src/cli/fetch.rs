@@ -13,6 +13,7 @@ use super::serve_file::ConfigFile;
 use super::{out, sources};
 use crate::airgap::{Filled, Missing, ModuleGraph, Refusal, fill, fill_newest};
 use crate::base::clock::Clock;
+use crate::base::text::counted;
 use crate::mirror::Prefetch;
 use crate::release::Expectations;
 use crate::store::Access;
@@ -83,7 +84,7 @@ pub(super) fn print_refusals(refused: &[Refusal]) {
         }
     }
     for (cause, count) in causes {
-        out::message(&format!("{count} module versions not checked: {cause}"));
+        out::message(&format!("{} not checked: {cause}", counted(count, "module version")));
     }
 }
 
@@ -91,7 +92,7 @@ pub(super) fn print_refusals(refused: &[Refusal]) {
 pub(super) fn summary(done: &str, filled: &Filled, refused: &[Refusal]) -> String {
     let Filled { came, bytes, were_here, .. } = filled;
     let stored = if *were_here > 0 { format!(", {were_here} were in the store") } else { String::new() };
-    format!("{done} {came} files ({bytes} bytes){stored}{}\n", verdict(refused))
+    format!("{done} {} ({bytes} bytes){stored}{}\n", counted(*came, "file"), verdict(refused))
 }
 
 /// What is missing. A module whose database cannot be reached is neither missing nor refused.

@@ -13,6 +13,7 @@ use super::runtime::Runtime;
 use crate::airgap::{Contents, Imported, fill, import, module_cache_files, unpack};
 use crate::base::clock::Clock;
 use crate::base::fault::Fault;
+use crate::base::text::counted;
 use crate::mirror::Prefetch;
 use crate::policy::InForce;
 use crate::release::Expectations;
@@ -69,7 +70,7 @@ fn print_result(imported: &Imported) -> Exit {
     let refused = &imported.filled.refused;
     print_refusals(refused);
     let mut line = summary("imported", &imported.filled, refused);
-    line.insert_str(line.len() - 1, &format!(", {} records proved", imported.records));
+    line.insert_str(line.len() - 1, &format!(", {} proved", counted(imported.records, "record")));
     for (name, head) in &imported.heads {
         let text = match head {
             HeadImport::Trusted(size) => format!(", {name} trusted at {size} records"),

@@ -40,7 +40,10 @@ fn found(file: Option<&PathBuf>) -> Option<(PathBuf, PathSource)> {
 }
 
 fn none() -> Failure {
-    Failure::new(Fault::Request, "there is no sumgate.toml at or above the working folder: name the file")
+    Failure::new(
+        Fault::Request,
+        "there is no sumgate.toml at or above the working folder: name the file, or change to its folder",
+    )
 }
 
 /// The given policy, or else the nearest one, if any.

@@ -1,6 +1,7 @@
 //! Reads what [`super::examine`] judges: settings, files, and the mirror.
 
 use std::borrow::Cow;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use tlog::limits::MAX_NOTE_LEN;
@@ -49,7 +50,10 @@ pub async fn gather(go: GoEnv, folder: &Path, left_out: &LeftOut, http: &HttpCli
     let mut unsearched = Vec::new();
     let targets = match find(folder, left_out) {
         Ok(found) => {
-            unsearched.extend(found.unread.iter().map(|unread| (unread.0.clone(), why_unread(folder, unread))));
+            let why = |(unread, error): &(PathBuf, io::Error)| {
+                why_unread(folder, unread, &format_args!("cannot read it: {error}"))
+            };
+            unsearched.extend(found.unread.iter().map(|unread| (unread.0.clone(), why(unread))));
             found.targets
         }
         Err(FindError::Nothing(_)) => Vec::new(),

@@ -39,7 +39,8 @@ codes! {
         "Remove the line that is not proved.";
     MalformedLine Error
         "The line is not \"MODULE VERSION HASH\"."
-        "The usual cause is a failed merge: remove the line and run `go mod tidy`.";
+        "The usual cause is a failed merge: remove the line and run `go mod tidy`. Save a file of another encoding as UTF-8 \
+         first.";
     UnknownAlgorithm Warning
         "The hash is of an algorithm that neither `go` nor sumgate knows, so it protects nothing."
         "Remove the line and run `go mod tidy`, which writes an h1 line.";
@@ -49,7 +50,7 @@ codes! {
     InvalidGoMod Error
         "`go` refuses a line of this go.mod or go.work, or would change it: builds fail."
         "Correct the line; do not delete a requirement, or builds use another version. Where a full version is expected, \
-         `go get MODULE@VERSION` finds it. Where two branches were merged, keep the higher versions and run `go mod tidy`.";
+         `go get MODULE@VERSION` finds it. Where two branches were merged, keep the higher versions, remove the conflict markers and run `go mod tidy`.";
     MissingOutsideWorkspace Note
         "The requirements have lines only in other files of the workspace: with GOWORK=off a build fails."
         "If the module is built alone, too, run `GOWORK=off go mod tidy` in its folder.";

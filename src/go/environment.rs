@@ -73,10 +73,16 @@ pub enum GoWorkSetting {
     File(PathBuf),
 }
 
-/// GOWORK is a relative path, so that every `go` command fails.
+/// GOWORK has a value with which every `go` command fails.
 #[derive(Debug, thiserror::Error)]
-#[error("GOWORK is {0:?}: expected an absolute path, off or auto. `go` refuses every other value")]
-pub struct RelativeGoWork(String);
+pub enum GoWorkError {
+    /// A relative path.
+    #[error("GOWORK is {0:?}: expected an absolute path, off or auto. `go` refuses every other value")]
+    Relative(String),
+    /// There is no such file.
+    #[error("cannot read the go.work that GOWORK names, {path}: {1}. Correct GOWORK, or unset it", path = .0.display())]
+    Missing(PathBuf, #[source] std::io::Error),
+}
 
 /// The settings of the `go` command.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -126,15 +132,18 @@ impl GoEnv {
     }
 
     /// The workspace. The output of `go env` has the go.work of the working folder, not the setting. Blocks.
-    pub fn workspace(&self) -> Result<GoWorkSetting, RelativeGoWork> {
+    pub fn workspace(&self) -> Result<GoWorkSetting, GoWorkError> {
         // Like `go`, without an error if the file cannot be read.
         let written = || self.written().unwrap_or_default().into_iter().rev().find(|(name, _)| name == "GOWORK");
         let value = self.environment.get("GOWORK").filter(|value| !value.is_empty()).cloned();
         match value.or_else(|| Some(written()?.1)).unwrap_or_default().as_str() {
             "" | "auto" => Ok(GoWorkSetting::Auto),
             "off" => Ok(GoWorkSetting::Off),
-            path if Path::new(path).is_absolute() => Ok(GoWorkSetting::File(path.into())),
-            path => Err(RelativeGoWork(path.to_owned())),
+            path if Path::new(path).is_absolute() => match std::fs::metadata(path) {
+                Ok(_) => Ok(GoWorkSetting::File(path.into())),
+                Err(error) => Err(GoWorkError::Missing(path.into(), error)),
+            },
+            path => Err(GoWorkError::Relative(path.to_owned())),
         }
     }
 

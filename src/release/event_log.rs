@@ -10,7 +10,7 @@ use super::error::Refusal;
 use super::obtain::ByteSource;
 use crate::base::fault::in_full;
 use crate::base::lock::lock;
-use crate::base::text::safe;
+use crate::base::text::safe_joined;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::ModuleVersion;
 
@@ -88,7 +88,7 @@ impl EventLog {
     /// A file was not released. `refusal` is set if the bytes, a rule or the database forbid the release, and `None` after a
     /// failure or absence. Writes one log line with the whole cause.
     pub(crate) fn refused(&self, artifact: &Artifact, error: &dyn Error, refusal: Option<Refusal>, is_absent: bool) {
-        let cause = in_full(error).lines().map(safe).collect::<Vec<_>>().join("; ");
+        let cause = safe_joined(&in_full(error));
         match (refusal, is_absent) {
             (Some((code, _)), false) => tracing::warn!(target: "events", %artifact, code, cause, "refused"),
             (None, false) => tracing::warn!(target: "events", %artifact, cause, "not released"),

@@ -14,6 +14,7 @@ use super::error::NotShown;
 use crate::base::clock::Clock;
 use crate::base::flight::Flights;
 use crate::base::lock::lock;
+use crate::upstream::SourceFailure;
 use crate::upstream::UpstreamId as Endpoint;
 use crate::upstream::database_request::DatabaseRequest;
 use crate::upstream::{HttpClient, HttpError, Source, Ttls, UpstreamConfig, UpstreamError, UpstreamPool, Wanted};
@@ -191,6 +192,9 @@ pub(super) fn cause_of(error: UpstreamError, url: String) -> HttpError {
             HttpError::Unconnected { url, cause, why, silent }
         }
         UpstreamError::Failed(cause) => cause,
+        UpstreamError::Source(_, SourceFailure::Refused(status, reason)) => {
+            HttpError::Status { url, status, reason, retry_after: None }
+        }
         error => HttpError::Transport { url, cause: error.to_string() },
     }
 }

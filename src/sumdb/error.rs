@@ -29,8 +29,8 @@ pub enum SumdbError {
     /// 404, with this text, for a tile or a tree head, which every database has.
     #[error("an answer of the checksum database {} cannot be verified: it does not serve {}: {}", .0.database, .0.what, .1)]
     Missing(Question, String),
-    /// The database, by name, did not answer.
-    #[error("the checksum database {0} cannot be reached: {1}")]
+    /// The database, by name, did not answer, or with an error.
+    #[error("the checksum database {0} {trouble}: {1}", trouble = trouble(.1))]
     Unreachable(String, #[source] HttpError),
     /// The database, by name, sent nothing, or not enough, in this time.
     #[error("the checksum database {0} cannot be reached: no answer within {seconds} s", seconds = .1.as_secs())]
@@ -116,6 +116,11 @@ pub(super) async fn blocking<S: Send + Sync + 'static, T: Send + 'static>(
     done.unwrap_or_else(|_| Err(Cancelled.into())).map_err(Arc::new)
 }
 
+/// What a failed request says about the database.
+fn trouble(error: &HttpError) -> &'static str {
+    if matches!(error, HttpError::Status { .. }) { "answered with an error" } else { "cannot be reached" }
+}
+
 impl SumdbError {
     /// Whether the endpoint's answer is wrong, so that another endpoint may have the right one.
     pub(super) fn blames_the_answer(&self) -> bool {
@@ -130,7 +135,7 @@ impl SumdbError {
     /// The cause, if it concerns the database and not one of the requests, in the same words for each of them.
     pub(crate) fn common_cause(&self) -> Option<String> {
         match self {
-            Self::Unreachable(database, error) => Some(format!("{database} cannot be reached ({})", error.why())),
+            Self::Unreachable(database, error) => Some(format!("{database} {} ({})", trouble(error), error.why())),
             Self::NoAnswer(database, within) => {
                 Some(format!("{database} cannot be reached (no answer within {} s)", within.as_secs()))
             }

@@ -276,7 +276,7 @@ fn older_head() {
     let before = head(files(&there.join("sumdb")));
     // Its record is in a tile that is full in both trees; the consistency of the heads is not proved.
     let (code, said) = import(&origin, &there, &early);
-    assert!(code == Some(0) && said.contains("1 records proved") && said.contains("imported 3 files"), "{said}");
+    assert!(code == Some(0) && said.contains("1 record proved") && said.contains("imported 3 files"), "{said}");
     assert!(said.contains("(310 records) ignored: the trusted one is newer (601 records)"), "{said}");
     assert_eq!(head(files(&there.join("sumdb"))), before);
     // This one is in a tile that has grown since, and the export does not have the rest.

@@ -354,7 +354,7 @@ fn paths_that_are_none() {
         let (code, output) = audit(&home, words);
         assert_eq!((code, output.contains(why)), (Some(2), true), "{output}");
     };
-    fails(&[], "there is no go.sum, go.work.sum or go.mod");
+    fails(&[], "there is no go.sum, go.mod or go.work");
     fails(&["no/such/go.sum"], "cannot read no/such/go.sum");
     home.write("go.sum", "");
     fails(&["--concurrency", "0"], "concurrency");

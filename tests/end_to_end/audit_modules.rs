@@ -87,6 +87,7 @@ fn refused(go: &Path) {
         assert_eq!(both(&home, "app", &[]), (builds, expected), "{line}");
         let (_, output) = audit(&home, &[]);
         assert!(builds || !output.contains("remove the line"), "{output}");
+        assert_eq!(line.starts_with('<'), output.contains("it is a conflict marker of git"), "{output}");
     }
     // The rest of the file counts all the same.
     home.write("app/go.mod", &format!("{right}<<<<<<< HEAD\n"));
@@ -166,6 +167,11 @@ fn gowork(go: &Path) {
     let file = home.root().join("go.work").to_str().unwrap().to_owned();
     let home = home.set("GOWORK", &file);
     assert_eq!(both(&home, "app", &[]), (true, Vec::new()));
+    // A file that is not there: `go` does nothing, so neither is this clean.
+    let home = home.set("GOWORK", &format!("{file}.none"));
+    assert!(!home.run(&["-C", "app", "build", "-o", "/dev/null", "./..."]).0);
+    let (code, output) = audit(&home, &[]);
+    assert!(code == Some(2) && output.contains("cannot read the go.work that GOWORK names"), "{output}");
     let (code, output) = audit(&home.set("GOWORK", "go.work"), &[]);
     assert!(code == Some(2) && output.contains("not an absolute path"), "{output}");
 }

@@ -173,7 +173,11 @@ fn unreadable() {
         assert!(!excluded.1.contains("deep/d") && excluded.0 != Some(2), "{words:?}: {}", excluded.1);
         assert_eq!(output.contains("b/go.sum:1: error[malformed-line]"), listed, "{words:?}");
         assert_eq!(output.contains("a/long/go.sum: not checked: all of it (a/long/go.sum has more than"), listed);
+        assert_eq!(output.contains("leave it out with --exclude a/long/go.sum"), listed, "{words:?}");
     }
+    // What was named cannot be left out below itself.
+    let (code, output) = home.sumgate(&["audit", "a/long/go.sum"]);
+    assert!(code == Some(2) && output.contains("has more than") && !output.contains("--exclude"), "{output}");
 }
 
 /// Folders whose path is longer than PATH_MAX.

@@ -289,7 +289,7 @@ fn failing() {
         assert_eq!(answer.status, 200, "{text}: {}", answer.text());
         assert_eq!(logins(&company), [(LIST.to_owned(), None)], "{text}");
         let log = std::fs::read_to_string(mirror.data.with_extension("log")).unwrap();
-        assert!(log.contains("the 1. command of GOAUTH gave no login") && log.contains(why), "{log}");
+        assert!(log.contains("command 1 of GOAUTH gave no login") && log.contains(why), "{log}");
         assert!(!log.contains(TOKEN), "{log}");
     }
 }
@@ -300,15 +300,15 @@ fn invalid() {
     };
     for (goauth, why) in [
         ("1", "expected true, for the value of `go env GOAUTH`, or a text"),
-        ("\"\"", "the 1. command of GOAUTH is empty"),
+        ("\"\"", "command 1 of GOAUTH is empty"),
         ("\"netrc;;off\"", "GOAUTH=off cannot be combined"),
-        ("\"netrc; \"", "the 2. command of GOAUTH is empty"),
-        ("\"git\"", "the 1. command of GOAUTH: expected `git DIR` with one absolute folder"),
+        ("\"netrc; \"", "command 2 of GOAUTH is empty"),
+        ("\"git\"", "command 1 of GOAUTH: expected `git DIR` with one absolute folder"),
         ("\"git folder\"", "expected `git DIR`"),
         ("\"git /nowhere/at/all\"", "expected a folder, found none at /nowhere/at/all"),
-        ("\"netrc; no-such-program -x\"", "the 2. command of GOAUTH: expected an absolute path, or a name on the PATH"),
+        ("\"netrc; no-such-program -x\"", "command 2 of GOAUTH: expected an absolute path, or a name on the PATH"),
         ("\"./login\"", "found \"./login\""),
-        ("\"'/bin/sh x\"", "the 1. command of GOAUTH has an opening quote without"),
+        ("\"'/bin/sh x\"", "command 1 of GOAUTH has an opening quote without"),
     ] {
         let complaint = told(goauth);
         assert!(complaint.contains("sources.toml:3:10: ") && complaint.contains(why), "{goauth}: {complaint}");

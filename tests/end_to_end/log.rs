@@ -12,7 +12,11 @@ pub fn trials() -> Vec<Trial> {
 fn lines() {
     let origin = origin(World::demo());
     let folder = tempfile::tempdir().unwrap();
-    let mirror = Mirror::start(&origin, &folder.path().join("data"));
+    let policy = folder.path().join("policy.toml");
+    std::fs::write(&policy, "[[deny]]\nmodule = \"example.com/Upper\"\nreason = \"no\"\n").unwrap();
+    let (url, sumdb) = (origin.url(), origin.gosumdb());
+    let words = ["--upstream", &url, "--sumdb", &sumdb, "--policy", policy.to_str().unwrap()];
+    let mirror = Mirror::start_with(&folder.path().join("data"), &words);
     let log = || std::fs::read_to_string(mirror.data.with_extension("log")).unwrap();
     for path in ["/example.com/@v/list", "/example.com/none/@v/v1.0.0.mod", "/example.com/none/@latest"] {
         assert_ne!(get(&mirror.url, path).status, 200, "{path}");
@@ -20,6 +24,8 @@ fn lines() {
     let list = "/example.com/dep/v2/@v/list";
     origin.misbehave(list, Fault::Status(403, "closed today"));
     assert_ne!(get(&mirror.url, list).status, 200);
+    let denied = "/example.com/!upper/!case!mod/@v/list";
+    assert_eq!(get(&mirror.url, denied).status, 403);
     let zip = "/example.com/hello/@v/v1.0.0.zip";
     let go_mod = get(&origin.url(), "/example.com/hello/@v/v1.0.0.mod").text();
     origin.misbehave("/example.com/hello/@v/v1.0.0.mod", Fault::Body(format!("{go_mod}\n\n").into_bytes().into()));
@@ -30,7 +36,8 @@ fn lines() {
     let of = |word: &str| warnings.iter().filter(|line| line.contains(word)).copied().collect::<Vec<_>>();
     let [refused] = of("refused artifact")[..] else { panic!("{log}") };
     assert!(refused.contains("wrong-bytes") && refused.contains("proved:") && refused.contains("h1:"), "{log}");
-    let [no_list] = of("no list")[..] else { panic!("{log}") };
+    let [no_list, denied_list] = of("no list")[..] else { panic!("{log}") };
+    assert!(denied_list.contains(denied) && denied_list.contains("no; (policy, line 1)"), "{log}");
     assert!(no_list.contains(list) && no_list.contains("403"), "{log}");
     assert!(of("none").is_empty() && of("/example.com/@v").is_empty(), "{log}");
 }

@@ -17,6 +17,7 @@ const MOD: &str = "/example.com/hello/@v/v1.0.0.mod";
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("unreachable: an audit ends soon and names the cause once", audit),
+        trial("unreachable: a database that answers with an error is not called unreachable", refused),
         trial("unreachable: sumdb lookup and why say whom they wait for, and doctor ends soon", single),
         trial("unreachable: an audit ends after one connect time-out if nobody answers the handshake", silent_audit),
         go_trial("unreachable: fetch ends soon, and calls nothing missing or refused", fetch),
@@ -129,6 +130,24 @@ fn silent_audit() {
         format!("sumgate: waiting for the checksum database {name} ({}), which does not answer\n", silent.url);
     assert_eq!(said, waiting);
     assert!(shown.starts_with(&format!("300 lines not checked: {name} cannot be reached (no answer to ")), "{shown}");
+}
+
+fn refused() {
+    let origin = origin(World::demo());
+    let folder = tempfile::tempdir().unwrap();
+    let (go_sum, data) = (folder.path().join("go.sum"), folder.path().join("data"));
+    std::fs::write(&go_sum, "example.com/hello v1.0.0 h1:LzX7hefJvL54yjefDEDHNONDjII0t9xZLPXsUe+TKr0=\n").unwrap();
+    origin.misbehave(LOOKUP, Fault::Status(403, "closed today"));
+    let (database, data) = (origin.gosumdb(), data.to_str().unwrap());
+    let words = ["audit", "--no-policy", "--sumdb", &database, "--data", data, go_sum.to_str().unwrap()];
+    let (code, shown, said, _) = timed(&words);
+    assert_eq!(code, Some(2), "{said}{shown}");
+    assert!(shown.contains("answered with an error") && shown.contains("closed today"), "{shown}");
+    assert!(!shown.contains("cannot be reached"), "{shown}");
+    let (code, _, said, _) = timed(&[&words[..], &["--exclude", "/abs"]].concat());
+    assert!(code == Some(2) && said.contains("\"/abs\" is not a path below the folder under audit"), "{said}");
+    let (code, _, said, _) = timed(&[&words[..], &["--exclude", "a["]].concat());
+    assert!(code == Some(2) && said.contains("\"a[\" is not a pattern: expected one such as third_party"), "{said}");
 }
 
 fn single() {

@@ -55,7 +55,7 @@ fn plain(rest: &str) -> Result<usize, Flaw> {
         return Err(Flaw::Form("expected a comment that begins with //, found /*"));
     }
     match rest[end..].chars().next() {
-        Some('\u{feff}') if end == 0 => Err(Flaw::Form("found a byte-order mark: expected UTF-8 without one")),
+        Some('\u{feff}') if end == 0 => Err(Flaw::Form("found a byte-order mark: save the file as UTF-8 without one")),
         Some(c) if end == 0 => Err(Flaw::Expected { expected: "a printable character", found: c.to_string() }),
         _ => Ok(end),
     }

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 
 use clap::CommandFactory;
 use clap::builder::Resettable;
-use clap::error::{ContextKind, ContextValue};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::Args;
 use crate::base::nearest::nearest;
@@ -49,6 +49,13 @@ pub(in crate::cli) fn unknown_command(error: &clap::Error) -> Option<String> {
     let meant = meant.and_then(|name| paths.iter().find(|path| last(path) == name));
     let hint = meant.map_or("see `sumgate --help`".to_owned(), |path| format!("did you mean `{path}`?"));
     Some(format!("expected a command, found `{found}`: {hint}"))
+}
+
+/// The error for a command of `run` without the `--` before it.
+pub(in crate::cli) fn lacks_dashes(error: &clap::Error) -> Option<String> {
+    let Some(ContextValue::String(found)) = error.get(ContextKind::InvalidArg) else { return None };
+    let is_word = error.kind() == ErrorKind::UnknownArgument && !found.starts_with('-');
+    is_word.then(|| format!("expected `--` before the command, found `{found}`: write `sumgate run -- {found} ...`"))
 }
 
 /// The full names of all commands below the one named `before`.
@@ -105,6 +112,14 @@ mod tests {
         }
         let other = tree().try_get_matches_from(["sumgate", "serve", "--xyzzy"]).unwrap_err();
         assert_eq!(unknown_command(&other), None);
+    }
+
+    #[test]
+    fn a_command_of_run_needs_dashes() {
+        let said = |words: &[&str]| lacks_dashes(&tree().try_get_matches_from(words).unwrap_err());
+        let expected = "expected `--` before the command, found `go`: write `sumgate run -- go ...`";
+        assert_eq!(said(&["sumgate", "run", "go", "build", "./..."]).as_deref(), Some(expected));
+        assert_eq!(said(&["sumgate", "run", "--xyzzy", "--", "go"]), None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::caches::RunCaches;
 use crate::base::fault::in_full;
 use crate::base::limits::MAX_NAMED;
-use crate::base::text::{safe, safe_path};
+use crate::base::text::{counted, safe, safe_path};
 use crate::cli::exit::Failure;
 use crate::cli::out;
 use crate::finding::{Finding, Severity};
@@ -96,16 +96,16 @@ fn figures(outcome: &Outcome) -> String {
     let (released, refused) = (&outcome.events.released, outcome.events.refused.len());
     let bytes: u64 = released.values().map(|file| file.bytes).sum();
     let unproved = outcome.unproved();
-    let mut line = format!("{} files proved and released", released.len() - unproved);
+    let mut line = format!("{} proved and released", counted(released.len() - unproved, "file"));
     if unproved > 0 {
-        line.push_str(&format!(", {unproved} exempt ones released UNPROVED"));
+        line.push_str(&format!(", {} released UNPROVED", counted(unproved, "exempt one")));
     }
-    line.push_str(&format!(" ({bytes} bytes), {refused} refused, {} findings", outcome.findings.len()));
+    line.push_str(&format!(" ({bytes} bytes), {refused} refused, {}", counted(outcome.findings.len(), "finding")));
     if outcome.events.dropped > 0 {
         line.push_str(&format!(", {} not listed", outcome.events.dropped));
     }
     if outcome.caches.sealed_files > 0 {
-        line.push_str(&format!(", {} cached files sealed", outcome.caches.sealed_files));
+        line.push_str(&format!(", {} sealed", counted(outcome.caches.sealed_files, "cached file")));
     }
     line.push_str(&format!(", {}", outcome.policies));
     for (name, value) in &outcome.kept {

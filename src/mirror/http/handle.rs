@@ -10,7 +10,7 @@ use super::body::Body;
 use super::respond::{self, BodyKind};
 use super::response_cache::{MAX_ANSWER, ResponseCache};
 use crate::base::fault::Fault;
-use crate::base::text::safe;
+use crate::base::text::safe_joined;
 use crate::mirror::error::MirrorError;
 use crate::mirror::metadata::cache::Freshness;
 use crate::mirror::metadata::client_text;
@@ -50,7 +50,7 @@ impl Handler {
             let data = self.pipeline.context.store.root();
             self.get(uri, headers).await.unwrap_or_else(|error| {
                 // The client must not learn where the data folder is; the operator must.
-                let (fault, cause) = (error.fault(), safe(&crate::base::fault::in_full(&error)));
+                let (fault, cause) = (error.fault(), safe_joined(&crate::base::fault::in_full(&error)));
                 if fault == Fault::Host {
                     tracing::error!("{cause}");
                 } else if is_list(uri.path()) && !matches!(fault, Fault::Absent | Fault::NotServed | Fault::Request) {

@@ -83,7 +83,7 @@ impl RawMetadata {
         if self.context.offline {
             let what = match &request {
                 Request::Query(_, query) => format!("the answer to {path}@{}", query.escaped()),
-                _ => format!("any version of {path}"),
+                _ => path.to_string(),
             };
             return Err(ReleaseError::Offline(what).into());
         }

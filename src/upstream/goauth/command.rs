@@ -29,7 +29,7 @@ pub(super) const MAX_COMMANDS: usize = 16;
 #[non_exhaustive]
 pub enum GoAuthError {
     /// Nothing between two semicolons.
-    #[error("the {0}. command of GOAUTH is empty: remove one semicolon")]
+    #[error("command {0} of GOAUTH is empty: remove one semicolon")]
     Empty(usize),
     /// Beside other commands.
     #[error("GOAUTH=off cannot be combined with other commands")]
@@ -38,19 +38,19 @@ pub enum GoAuthError {
     #[error("expected at most {MAX_COMMANDS} commands in GOAUTH, found {0}")]
     TooMany(usize),
     /// Not one absolute folder.
-    #[error("the {0}. command of GOAUTH: expected `git DIR` with one absolute folder")]
+    #[error("command {0} of GOAUTH: expected `git DIR` with one absolute folder")]
     Git(usize),
     /// A quote without its partner.
-    #[error("the {0}. command of GOAUTH has an opening quote without a closing one")]
+    #[error("command {0} of GOAUTH has an opening quote without a closing one")]
     Quote(usize),
     /// Not a folder.
-    #[error("the {0}. command of GOAUTH: expected a folder, found none at {path}", path = .1.display())]
+    #[error("command {0} of GOAUTH: expected a folder, found none at {path}", path = .1.display())]
     NoFolder(usize, PathBuf),
     /// In a repository that may have been changed by others.
-    #[error("the {0}. command of GOAUTH: {path} is in the repository, whose programs are not run", path = .1.display())]
+    #[error("command {0} of GOAUTH: {path} is in the repository, whose programs are not run", path = .1.display())]
     InRepository(usize, PathBuf),
     /// Not a program.
-    #[error("the {0}. command of GOAUTH: expected an absolute path, or a name on the PATH, of a program, found {1:?}")]
+    #[error("command {0} of GOAUTH: expected an absolute path, or a name on the PATH, of a program, found {1:?}")]
     NoProgram(usize, String),
 }
 
@@ -112,7 +112,7 @@ pub(super) enum RunError {
 impl fmt::Display for Command {
     /// Its place only: a word may be a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the {}. command", self.nth)
+        write!(f, "command {}", self.nth)
     }
 }
 
@@ -297,6 +297,6 @@ mod tests {
     #[test]
     fn words_of_a_command_are_not_shown() {
         let command = Command::new(2, "/bin/sh secret", None).ok().unwrap();
-        assert_eq!(command.to_string(), "the 2. command");
+        assert_eq!(command.to_string(), "command 2");
     }
 }
