@@ -404,6 +404,7 @@ mod tests {
             let rest = stream::iter(self.3.then_some(())).then(|()| std::future::pending());
             let body = reqwest::Body::wrap(StreamBody::new(first.chain(rest)));
             let answer = hyper::Response::builder().status(self.0).header(header::CONTENT_ENCODING, self.1);
+            let answer = answer.header(header::ETAG, "\"1\"");
             (Duration::ZERO, answer.body(body).unwrap().into())
         }
     }
@@ -439,6 +440,17 @@ mod tests {
         let Err(HttpError::Status { status: 500, reason, .. }) = answer else { panic!("{answer:?}") };
         assert_eq!(reason, ": cannot clone");
         assert!(start.elapsed() <= Duration::from_secs(1), "{:?}", start.elapsed());
+    }
+
+    /// A download without a strong entity tag starts over.
+    #[tokio::test]
+    async fn a_body_that_is_decoded_is_never_resumed() {
+        let url = Url::parse("https://a.example/x").unwrap();
+        for (coding, expected) in [("identity", Some("\"1\"".to_owned())), ("gzip", None)] {
+            let client = HttpClient::scripted(Arc::new(Server(200, coding, gzip("text"), false)));
+            let answer = client.ask(url.clone(), &Condition::None).await.unwrap();
+            assert_eq!(answer.tag(), expected, "{coding}");
+        }
     }
 
     #[tokio::test]
