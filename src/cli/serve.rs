@@ -17,7 +17,7 @@ use crate::mirror::{Hosts, Mirror, Pipeline, ServerOptions, TrustedProxies};
 use crate::release::{EventLog, Expectations};
 use crate::store::{Access, Modes, Store};
 use crate::sumdb::{DatabaseId, Databases};
-use crate::upstream::Ttls;
+use crate::upstream::{Roots, Ttls};
 use gomodule::module::Patterns;
 
 pub(super) fn run(args: &ServeArgs, file: Result<ConfigFile, Failure>) -> Result<Exit, Failure> {
@@ -63,7 +63,10 @@ pub(super) fn run(args: &ServeArgs, file: Result<ConfigFile, Failure>) -> Result
         let proxies = TrustedProxies(args.trusted_proxy.clone());
         let audience = ServerOptions { hosts, proxies, idle: args.idle };
         let mirror = Mirror::start(pipeline, args.address.listen, base, audience).await?;
-        let from = if args.offline { "none: offline".to_owned() } else { source_config.upstreams.to_string() };
+        let mut from = if args.offline { "none: offline".to_owned() } else { source_config.upstreams.to_string() };
+        if http.roots() == Roots::BuiltIn {
+            from.push_str("\n  roots     built in: there are no CA certificates on this machine");
+        }
         out::print(&greeting(mirror.url(), &store, &from, &clients, &exempt, &private));
         tokio::select! {
             _ = terminate.recv() => {}

@@ -22,6 +22,7 @@ use super::dialer::{Dialer, Network};
 use super::login::Credentials;
 use super::proxy_variables::ProxyVariables;
 use super::redirect::follow;
+use super::roots::Roots;
 use super::secret::without_credentials;
 use super::times::Timeouts;
 use crate::base::text::one_line;
@@ -108,7 +109,7 @@ impl Condition {
 }
 
 impl HttpClient {
-    /// Builds the client: rustls with the system's roots, and the proxies of the environment.
+    /// Builds the client: rustls with the system's roots, or those built in if it has none, and the proxies of the environment.
     pub fn new() -> Result<Self, HttpError> {
         let proxies = ProxyVariables::of_environment().map_err(|error| HttpError::setup(&error))?;
         Self::within(Timeouts::default(), Arc::new(proxies), Network::REAL)
@@ -121,7 +122,34 @@ impl HttpClient {
         network: Network,
     ) -> Result<Self, HttpError> {
         let dialer = Dialer::new(timeouts, proxies, network).map_err(|error| HttpError::setup(&error))?;
-        Ok(Self { transport: Transport::Dialer(dialer), timeouts, ..Self::offline() })
+        Ok(Self::dialing(dialer, timeouts))
+    }
+
+    /// A client for servers on this machine alone: it reads no certificates, so that TLS fails, and no variables.
+    pub(crate) fn on_this_machine() -> Result<Self, HttpError> {
+        Self::with_roots(Timeouts::default(), Arc::default(), Network::REAL, Roots::Nowhere)
+    }
+
+    fn with_roots(
+        timeouts: Timeouts,
+        proxies: Arc<ProxyVariables>,
+        network: Network,
+        roots: Roots,
+    ) -> Result<Self, HttpError> {
+        let dialer = Dialer::with_roots(timeouts, proxies, network, roots).map_err(|error| HttpError::setup(&error))?;
+        Ok(Self::dialing(dialer, timeouts))
+    }
+
+    fn dialing(dialer: Dialer, timeouts: Timeouts) -> Self {
+        Self { transport: Transport::Dialer(dialer), timeouts, ..Self::offline() }
+    }
+
+    /// The roots with which it verifies servers.
+    pub(crate) fn roots(&self) -> Roots {
+        match &self.transport {
+            Transport::Dialer(dialer) => dialer.roots,
+            _ => Roots::Nowhere,
+        }
     }
 
     /// A client for unit tests that asks a script.
@@ -143,7 +171,9 @@ impl HttpClient {
     /// The same with other timeouts and connections of its own.
     pub(crate) fn with_timeouts(&self, timeouts: Timeouts) -> Result<Self, HttpError> {
         match &self.transport {
-            Transport::Dialer(dialer) => Self::within(timeouts, Arc::clone(&dialer.proxies), dialer.network),
+            Transport::Dialer(dialer) => {
+                Self::with_roots(timeouts, Arc::clone(&dialer.proxies), dialer.network, dialer.roots)
+            }
             Transport::Offline => Ok(Self { timeouts, arrived: Arc::default(), ..self.clone() }),
             #[cfg(test)]
             Transport::Script(_) => Ok(Self { timeouts, arrived: Arc::default(), ..self.clone() }),

@@ -28,6 +28,7 @@ mod audit_modules;
 mod audit_odd_files;
 mod audit_records;
 mod audit_scope;
+mod bare_machine;
 mod base_git;
 mod base_revision;
 mod cli;
@@ -102,7 +103,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 84] = [
+const TRIALS: [fn() -> Vec<Trial>; 85] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -124,6 +125,7 @@ const TRIALS: [fn() -> Vec<Trial>; 84] = [
     audit_odd_files::trials,
     audit_records::trials,
     audit_scope::trials,
+    bare_machine::trials,
     base_git::trials,
     base_revision::trials,
     cli::trials,

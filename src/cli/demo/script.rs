@@ -41,7 +41,7 @@ impl Tour {
     pub(super) async fn start(go: Option<PathBuf>) -> Result<Self> {
         let origin = Origin::start(World::demo()).await.context("cannot start the origin")?;
         let folder = tempfile::tempdir().context("cannot make a folder for the tour")?;
-        let http = HttpClient::new()?;
+        let http = HttpClient::on_this_machine()?;
         let store = Arc::new(Store::open(&folder.path().join("data"))?);
         let database = Database::parse(&origin.gosumdb())?;
         let client = Client::open(database, &store, &Anchor::None, &http, Clock::System)?;
