@@ -12,6 +12,7 @@ mod exit;
 mod export;
 mod fetch;
 mod hash;
+mod health;
 mod import;
 mod keygen;
 mod lookup;
@@ -51,6 +52,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         Command::Why(args) => why::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Health(args) => health::run(&args, file),
         Command::Env(args) => env::run(&args, file),
         Command::Demo(args) => demo::run(&args),
         Command::Cache(CacheCommand::Fetch(args)) => fetch::run(&args, file),

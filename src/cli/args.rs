@@ -17,7 +17,7 @@ use gomodule::module::ModuleVersion;
 pub(super) use audit::{AuditArgs, Colour, DoctorArgs, OutputArgs};
 pub(super) use cache::{CacheCommand, ExportArgs, FetchArgs, ImportArgs, KeygenArgs, PinsCommand, ToolchainArgs};
 pub(super) use run::{Cache, RunArgs};
-pub(super) use serve::{AddressArgs, HoldArgs, ServeArgs};
+pub(super) use serve::{AddressArgs, HoldArgs, ListenArgs, ServeArgs};
 pub(super) use shared::{
     CaseArgs, DEFAULT_UPSTREAM, DatabaseArgs, DatabaseTimeoutArgs, ExemptArgs, GoSettingsArgs, PolicyArgs, StateArgs,
     UpstreamArgs,
@@ -122,6 +122,13 @@ pub(super) enum Command {
     /// database. A module zip is hashed and compared with its record.
     #[command(after_long_help = VERIFY_HELP)]
     Verify(VerifyArgs),
+    /// Ask a mirror whether it answers
+    ///
+    /// For the health check of an image without a shell. Exits with 0 if the mirror answers within five seconds, else with 2.
+    /// It says nothing of upstreams and the checksum database.
+    #[command(after_long_help = "Examples:\n  sumgate health\n  sumgate health --url https://go.example.com")]
+    #[command(mut_arg("listen", |arg| arg.help("Address and port of the mirror")))]
+    Health(HealthArgs),
     /// Print the `go env -w` command that points `go` at a mirror
     #[command(after_long_help = "Examples:\n  sumgate env\n  sumgate env --url https://go.example.com")]
     #[command(mut_arg("listen", |arg| arg.help("Address and port of the mirror")))]
@@ -249,6 +256,18 @@ pub(super) struct DemoArgs {
     /// Keep an honest origin and a mirror running, to try them by hand
     #[arg(long)]
     pub(super) keep: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct HealthArgs {
+    /// URL of the mirror, if it runs elsewhere [default: from --listen and --base-path]
+    #[arg(long, value_name = "URL")]
+    pub(super) url: Option<String>,
+    /// The configuration file of the mirror, whose [serve] may have --listen and --base-path
+    #[arg(long, value_name = "FILE", env = "SUMGATE_CONFIG")]
+    pub(super) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) at: ListenArgs,
 }
 
 #[derive(Debug, clap::Args)]

@@ -62,7 +62,7 @@ pub(super) fn run(args: &ServeArgs, file: Result<ConfigFile, Failure>) -> Result
             Pipeline::new(Arc::clone(&store), router, expectations, policy.into(), EventLog::default(), Clock::System);
         let proxies = TrustedProxies(args.trusted_proxy.clone());
         let audience = ServerOptions { hosts, proxies, idle: args.idle };
-        let mirror = Mirror::start(pipeline, args.address.listen, base, audience).await?;
+        let mirror = Mirror::start(pipeline, args.address.at.listen, base, audience).await?;
         let mut from = if args.offline { "none: offline".to_owned() } else { source_config.upstreams.to_string() };
         if http.roots() == Roots::BuiltIn {
             from.push_str("\n  roots     built in: there are no CA certificates on this machine");

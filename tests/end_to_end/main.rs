@@ -63,6 +63,7 @@ mod go_command;
 mod go_logins;
 mod goauth;
 mod hanging;
+mod health;
 mod host_names;
 mod hostile_archives;
 mod hostile_zips;
@@ -103,7 +104,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 85] = [
+const TRIALS: [fn() -> Vec<Trial>; 86] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -158,6 +159,7 @@ const TRIALS: [fn() -> Vec<Trial>; 85] = [
     go_logins::trials,
     goauth::trials,
     hanging::trials,
+    health::trials,
     host_names::trials,
     hostile_archives::trials,
     hostile_zips::trials,

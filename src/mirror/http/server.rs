@@ -179,6 +179,9 @@ impl Listener {
             let refusal = respond::refusal(StatusCode::MISDIRECTED_REQUEST, &why);
             return (respond::finish(&head.method, refusal), None);
         }
+        if let Some(healthy) = self.handler.health(&head.method, &head.uri) {
+            return (healthy, None);
+        }
         let turn = self.limits.request_slot(self.options.proxies.client(peer, &head.headers)).await;
         if turn.is_none() {
             return (respond::busy(&head.method), None);
