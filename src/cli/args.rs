@@ -126,7 +126,7 @@ pub(super) enum Command {
     ///
     /// For the health check of an image without a shell. Exits with 0 if the mirror answers within five seconds, else with 2.
     /// It says nothing of upstreams and the checksum database.
-    #[command(after_long_help = "Examples:\n  sumgate health\n  sumgate health --url https://go.example.com")]
+    #[command(after_long_help = "Examples:\n  sumgate health\n  sumgate health --listen :8080")]
     #[command(mut_arg("listen", |arg| arg.help("Address and port of the mirror")))]
     Health(HealthArgs),
     /// Print the `go env -w` command that points `go` at a mirror

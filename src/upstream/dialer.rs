@@ -52,7 +52,7 @@ pub(super) struct Dialer {
     outside: Arc<OnceCell<reqwest::Client>>,
     pub(super) proxies: Arc<ProxyVariables>,
     timeouts: Timeouts,
-    pub(super) network: Network,
+    network: Network,
     pub(super) roots: Roots,
 }
 
@@ -91,6 +91,11 @@ impl Dialer {
             network,
             roots,
         })
+    }
+
+    /// The same with other timeouts and connections of its own.
+    pub(super) fn with_timeouts(&self, timeouts: Timeouts) -> Result<Self, reqwest::Error> {
+        Self::with_roots(timeouts, Arc::clone(&self.proxies), self.network, self.roots)
     }
 
     pub(super) async fn get(&self, url: &Url, headers: HeaderMap) -> Result<reqwest::Response, Unanswered> {

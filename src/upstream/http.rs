@@ -4,6 +4,7 @@ mod coding;
 pub(super) mod error;
 mod pace;
 
+use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -121,35 +122,23 @@ impl HttpClient {
         proxies: Arc<ProxyVariables>,
         network: Network,
     ) -> Result<Self, HttpError> {
-        let dialer = Dialer::new(timeouts, proxies, network).map_err(|error| HttpError::setup(&error))?;
-        Ok(Self::dialing(dialer, timeouts))
+        Self::dialing(timeouts, Dialer::new(timeouts, proxies, network))
     }
 
     /// A client for servers on this machine alone: it reads no certificates, so that TLS fails, and no variables.
     pub(crate) fn on_this_machine() -> Result<Self, HttpError> {
-        Self::with_roots(Timeouts::default(), Arc::default(), Network::REAL, Roots::Nowhere)
+        let timeouts = Timeouts::default();
+        Self::dialing(timeouts, Dialer::with_roots(timeouts, Arc::default(), Network::REAL, Roots::Nowhere))
     }
 
-    fn with_roots(
-        timeouts: Timeouts,
-        proxies: Arc<ProxyVariables>,
-        network: Network,
-        roots: Roots,
-    ) -> Result<Self, HttpError> {
-        let dialer = Dialer::with_roots(timeouts, proxies, network, roots).map_err(|error| HttpError::setup(&error))?;
-        Ok(Self::dialing(dialer, timeouts))
-    }
-
-    fn dialing(dialer: Dialer, timeouts: Timeouts) -> Self {
-        Self { transport: Transport::Dialer(dialer), timeouts, ..Self::offline() }
+    fn dialing(timeouts: Timeouts, dialer: Result<Dialer, impl Error + 'static>) -> Result<Self, HttpError> {
+        let transport = Transport::Dialer(dialer.map_err(|error| HttpError::setup(&error))?);
+        Ok(Self { transport, timeouts, ..Self::offline() })
     }
 
     /// The roots with which it verifies servers.
     pub(crate) fn roots(&self) -> Roots {
-        match &self.transport {
-            Transport::Dialer(dialer) => dialer.roots,
-            _ => Roots::Nowhere,
-        }
+        if let Transport::Dialer(dialer) = &self.transport { dialer.roots } else { Roots::Nowhere }
     }
 
     /// A client for unit tests that asks a script.
@@ -171,9 +160,7 @@ impl HttpClient {
     /// The same with other timeouts and connections of its own.
     pub(crate) fn with_timeouts(&self, timeouts: Timeouts) -> Result<Self, HttpError> {
         match &self.transport {
-            Transport::Dialer(dialer) => {
-                Self::with_roots(timeouts, Arc::clone(&dialer.proxies), dialer.network, dialer.roots)
-            }
+            Transport::Dialer(dialer) => Self::dialing(timeouts, dialer.with_timeouts(timeouts)),
             Transport::Offline => Ok(Self { timeouts, arrived: Arc::default(), ..self.clone() }),
             #[cfg(test)]
             Transport::Script(_) => Ok(Self { timeouts, arrived: Arc::default(), ..self.clone() }),
