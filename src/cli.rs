@@ -4,6 +4,7 @@ mod ages;
 mod args;
 mod audit;
 mod bases;
+mod command_line;
 mod config;
 mod demo;
 mod doctor;
@@ -16,34 +17,33 @@ mod health;
 mod import;
 mod keygen;
 mod lookup;
+mod notify;
 mod out;
 mod pins;
 mod policies;
 mod policy;
+mod reload;
 mod result_file;
 mod run;
 mod runtime;
 mod serve;
 mod serve_check;
 mod serve_file;
+mod serve_settings;
 mod sources;
 mod verify;
 mod why;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{ArgMatches, FromArgMatches};
-
-use args::{Args, CacheCommand, Command, SumdbCommand, tree, unknown_command};
+use args::{CacheCommand, Command, SumdbCommand, unknown_command};
 pub use exit::{Exit, Failure};
-use serve_file::ConfigFile;
 
 /// Reads the command line, runs the command, and says how it ended.
 pub fn main() -> ExitCode {
-    let (args, file) = match parse() {
+    let (args, file) = match command_line::parse() {
         Ok(parsed) => parsed,
-        Err(code) => return code,
+        Err(error) => return not_parsed(&error),
     };
     let ended = match args.command {
         Command::Serve(args) => serve::run(&args, file),
@@ -71,29 +71,6 @@ pub fn main() -> ExitCode {
 fn failed(failure: &Failure) -> Exit {
     out::message(&failure.to_string());
     failure.exit()
-}
-
-/// Parses the command line, and reads the configuration file that it names, whose flags are defaults. The command reports an error of
-/// the file, because `run` first removes older reports.
-fn parse() -> Result<(Args, Result<ConfigFile, Failure>), ExitCode> {
-    let mut matches = tree().try_get_matches().map_err(|error| not_parsed(&error))?;
-    let (words, path) = config_of(&matches);
-    let file = path.map(|path| ConfigFile::read(path)).transpose();
-    if let Ok(Some(file)) = &file {
-        matches = file.defaults_of(tree(), &words).try_get_matches().map_err(|error| not_parsed(&error))?;
-    }
-    let args = Args::from_arg_matches(&matches).map_err(|error| not_parsed(&error))?;
-    Ok((args, file.map(Option::unwrap_or_default)))
-}
-
-/// The words of the command, and the configuration file, if the command has one.
-fn config_of(matches: &ArgMatches) -> (Vec<String>, Option<&PathBuf>) {
-    let (mut words, mut command) = (Vec::new(), matches);
-    while let Some((word, below)) = command.subcommand() {
-        words.push(word.to_owned());
-        command = below;
-    }
-    (words, command.try_get_one("config").ok().flatten())
 }
 
 /// Prints the help, or what is wrong with the arguments. `run` has its own exit codes.

@@ -86,6 +86,7 @@ mod readers;
 mod readme;
 mod real_sumdb;
 mod redirects;
+mod reload;
 mod response_cache;
 mod results;
 mod resumed;
@@ -104,7 +105,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 86] = [
+const TRIALS: [fn() -> Vec<Trial>; 87] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -180,6 +181,7 @@ const TRIALS: [fn() -> Vec<Trial>; 86] = [
     readme::trials,
     real_sumdb::trials,
     redirects::trials,
+    reload::trials,
     response_cache::trials,
     resumed::trials,
     results::trials,
