@@ -1,4 +1,4 @@
-//! `sumgate env`: prints the command that points `go` at a mirror.
+//! `sumgate env`: prints the command that points `go` at a mirror, and the one that undoes it.
 
 use super::args::{AddressArgs, DEFAULT_UPSTREAM, EnvArgs};
 use super::exit::{Exit, Failure};
@@ -14,7 +14,11 @@ pub(super) fn run(args: &EnvArgs, file: Result<ConfigFile, Failure>) -> Result<E
     let case = &args.address.exempt.case;
     let private = sources::of(file?.settings, DEFAULT_UPSTREAM, Patterns::default(), case, None)?.private();
     let url = args.url.as_deref().map_or_else(|| url_of(&args.address, &base), config::mirror_url)?;
-    out::print(&format!("{}\n", config::go_env_line(&url, &databases[0], &exempt.with(private))));
+    let exempt = exempt.with(private);
+    let line = config::go_env_line(&url, &databases[0], &exempt);
+    let also = if exempt.is_empty() { "" } else { " GONOSUMDB" };
+    // A comment, because the output may be evaluated by a shell.
+    out::print(&format!("{line}\n# To go back: go env -u GOPROXY GOSUMDB{also}\n"));
     Ok(Exit::Success)
 }
 

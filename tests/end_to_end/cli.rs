@@ -168,12 +168,13 @@ fn env_line() {
     let line = |arguments: &[&str]| String::from_utf8(run(arguments).stdout).unwrap();
     assert_eq!(
         line(&["env"]),
-        "go env -w GOPROXY=http://127.0.0.1:8080 GOSUMDB=\"sum.golang.org http://127.0.0.1:8080\"\n"
+        "go env -w GOPROXY=http://127.0.0.1:8080 GOSUMDB=\"sum.golang.org http://127.0.0.1:8080\"\n\
+         # To go back: go env -u GOPROXY GOSUMDB\n"
     );
     assert_eq!(
         line(&["env", "--url", "https://go.example.com/m/", "--nosumdb", "corp.example.com"]),
         "go env -w GOPROXY=https://go.example.com/m GOSUMDB=\"sum.golang.org https://go.example.com/m\" \
-         GONOSUMDB=\"corp.example.com\"\n"
+         GONOSUMDB=\"corp.example.com\"\n# To go back: go env -u GOPROXY GOSUMDB GONOSUMDB\n"
     );
 }
 
@@ -221,7 +222,10 @@ fn help() {
         assert_eq!(output.status.code(), Some(0));
         String::from_utf8(output.stdout).unwrap()
     };
-    assert_eq!(text(&["--version"]), format!("sumgate {}\n", env!("CARGO_PKG_VERSION")));
+    let target = format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS);
+    let version = text(&["--version"]);
+    assert!(version.starts_with(&format!("sumgate {} (", env!("CARGO_PKG_VERSION"))), "{version}");
+    assert!(version.contains(&target) && version.ends_with(")\n"), "{version}");
     let help = text(&["--help"]);
     assert!(help.contains("Exit codes:") && help.contains("sumgate demo"));
     for setting in ["LISTEN", "DATA", "UPSTREAM", "SUMDB", "BASE_PATH", "NOSUMDB", "ANCHOR"] {
