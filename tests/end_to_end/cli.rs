@@ -179,10 +179,12 @@ fn env_line() {
 }
 
 fn demo_without_go() {
-    let output = crate::fixture::sumgate().arg("demo").env("PATH", "/nowhere").output().unwrap();
+    let output = crate::fixture::sumgate().arg("demo").env("PATH", "/nowhere").env("COLUMNS", "80").output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{text}");
     assert!(text.contains("All five steps had the expected result."), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    assert!(text.contains("sumgate serve") && text.contains("sumgate demo --keep"), "{text}");
     assert_eq!(text.matches("→ refused, as it must be").count(), 3, "{text}");
 }
 
