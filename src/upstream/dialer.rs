@@ -67,8 +67,12 @@ pub(super) enum DialerError {
 
 impl Dialer {
     /// Verifies servers with the roots of the system; with those built in if it has none.
-    pub(super) fn new(timeouts: Timeouts, proxies: Arc<ProxyVariables>, network: Network) -> Result<Self, DialerError> {
-        let with = |roots| Self::with_roots(timeouts, Arc::clone(&proxies), network, roots);
+    pub(super) fn new(
+        timeouts: Timeouts,
+        proxies: &Arc<ProxyVariables>,
+        network: Network,
+    ) -> Result<Self, DialerError> {
+        let with = |roots| Self::with_roots(timeouts, Arc::clone(proxies), network, roots);
         with(Roots::System).or_else(|_| {
             none_named()?;
             Ok(with(Roots::BuiltIn)?)

@@ -113,13 +113,13 @@ impl HttpClient {
     /// Builds the client: rustls with the system's roots, or those built in if it has none, and the proxies of the environment.
     pub fn new() -> Result<Self, HttpError> {
         let proxies = ProxyVariables::of_environment().map_err(|error| HttpError::setup(&error))?;
-        Self::within(Timeouts::default(), Arc::new(proxies), Network::REAL)
+        Self::within(Timeouts::default(), &Arc::new(proxies), Network::REAL)
     }
 
     /// The same with other timeouts, proxies, or in another network.
     pub(super) fn within(
         timeouts: Timeouts,
-        proxies: Arc<ProxyVariables>,
+        proxies: &Arc<ProxyVariables>,
         network: Network,
     ) -> Result<Self, HttpError> {
         Self::dialing(timeouts, Dialer::new(timeouts, proxies, network))

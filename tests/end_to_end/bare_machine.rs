@@ -81,7 +81,7 @@ fn named() {
         command.args(["sumdb", "lookup", "example.com/hello@v1.0.0", "--data"]).arg(folder.path().join("data"));
         command.env("SSL_CERT_FILE", named).env_remove("SSL_CERT_DIR");
         let (exit, output) = ended(command);
-        let expected = format!("SSL_CERT_FILE names {named:?}, which has no CA certificate");
+        let expected = format!("SSL_CERT_FILE names \"{}\", which has no CA certificate", named.display());
         assert_eq!((exit, output.contains(&expected)), (Some(2), true), "{output}");
     }
     // The demo verifies no certificate.
