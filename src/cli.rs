@@ -4,6 +4,7 @@ mod ages;
 mod args;
 mod audit;
 mod bases;
+mod command_line;
 mod config;
 mod demo;
 mod doctor;
@@ -12,31 +13,31 @@ mod exit;
 mod export;
 mod fetch;
 mod hash;
+mod health;
 mod import;
 mod keygen;
 mod lookup;
+mod notify;
 mod out;
 mod pins;
 mod policies;
 mod policy;
+mod reload;
 mod result_file;
 mod run;
 mod runtime;
 mod serve;
 mod serve_check;
 mod serve_file;
+mod serve_settings;
 mod sources;
 mod verify;
 mod why;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{ArgMatches, FromArgMatches};
-
-use args::{Args, CacheCommand, Command, SumdbCommand, lacks_dashes, tree, unknown_command};
+use args::{CacheCommand, Command, SumdbCommand, lacks_dashes, unknown_command};
 pub use exit::{Exit, Failure};
-use serve_file::ConfigFile;
 
 use crate::base::process::run_in_place_of_this;
 
@@ -45,9 +46,9 @@ pub fn main() -> ExitCode {
     if let Err(error) = run_in_place_of_this(std::env::args_os().skip(1)) {
         return failed(&Failure::host("start a program in a session of its own", &error)).into();
     }
-    let (args, file) = match parse() {
+    let (args, file) = match command_line::parse() {
         Ok(parsed) => parsed,
-        Err(code) => return code,
+        Err(error) => return not_parsed(&error),
     };
     let ended = match args.command {
         Command::Serve(args) => serve::run(&args, file),
@@ -56,6 +57,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         Command::Why(args) => why::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Health(args) => health::run(&args, file),
         Command::Env(args) => env::run(&args, file),
         Command::Demo(args) => demo::run(&args),
         Command::Cache(CacheCommand::Fetch(args)) => fetch::run(&args, file),
@@ -74,29 +76,6 @@ pub fn main() -> ExitCode {
 fn failed(failure: &Failure) -> Exit {
     out::message(&failure.to_string());
     failure.exit()
-}
-
-/// Parses the command line, and reads the configuration file that it names, whose flags are defaults. The command reports an error of
-/// the file, because `run` first removes older reports.
-fn parse() -> Result<(Args, Result<ConfigFile, Failure>), ExitCode> {
-    let mut matches = tree().try_get_matches().map_err(|error| not_parsed(&error))?;
-    let (words, path) = config_of(&matches);
-    let file = path.map(|path| ConfigFile::read(path)).transpose();
-    if let Ok(Some(file)) = &file {
-        matches = file.defaults_of(tree(), &words).try_get_matches().map_err(|error| not_parsed(&error))?;
-    }
-    let args = Args::from_arg_matches(&matches).map_err(|error| not_parsed(&error))?;
-    Ok((args, file.map(Option::unwrap_or_default)))
-}
-
-/// The words of the command, and the configuration file, if the command has one.
-fn config_of(matches: &ArgMatches) -> (Vec<String>, Option<&PathBuf>) {
-    let (mut words, mut command) = (Vec::new(), matches);
-    while let Some((word, below)) = command.subcommand() {
-        words.push(word.to_owned());
-        command = below;
-    }
-    (words, command.try_get_one("config").ok().flatten())
 }
 
 /// Prints the help, or what is wrong with the arguments. `run` has its own exit codes.

@@ -52,6 +52,9 @@ pub fn examine(settings: &GoSettings) -> Vec<Finding> {
     if !matches!(go.get("GOINSECURE"), "" | "none") {
         add(Code::Insecure, format!("GOINSECURE is {}", go.get("GOINSECURE")));
     }
+    if settings.no_certificates {
+        add(Code::BuiltInRoots, "there is no file or folder of CA certificates on this machine".to_owned());
+    }
     let orphans = settings.orphans.iter();
     found.extend(orphans.map(|path| Finding::new(Code::SumWithoutMod, "it has no go.mod beside it").at(path)));
     found

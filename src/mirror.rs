@@ -23,7 +23,8 @@ mod stored;
 pub use absence::Absent;
 pub(crate) use error::MirrorError;
 pub(crate) use http::{
-    Hosts, ListenAddress, Mirror, RequestedRange, ServerOptions, StartError, TrustedProxies, requested_range,
+    HEALTH_PATH, HEALTHY, Hosts, ListenAddress, Mirror, RequestedRange, ServerOptions, StartError, TrustedProxies,
+    requested_range,
 };
 pub(crate) use metadata::{Info, answer, versions_of};
 pub(crate) use newest::Newest;

@@ -36,6 +36,8 @@ mod race;
 mod recent;
 mod redirect;
 mod retry;
+#[expect(clippy::disallowed_methods, reason = "it reads the variables that name certificates")]
+mod roots;
 mod router;
 mod scope;
 mod secret;
@@ -67,6 +69,7 @@ pub use pool::{Metadata, UpstreamPool};
 pub use proxy_list::{ProxyList, ProxyListError};
 pub(crate) use race::NEVER;
 pub use race::Progress;
+pub use roots::Roots;
 pub use router::Router;
 pub use scope::Scope;
 pub(crate) use secret::typed_without_logins;

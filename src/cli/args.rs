@@ -17,7 +17,7 @@ use gomodule::module::ModuleVersion;
 pub(super) use audit::{AuditArgs, Colour, DoctorArgs, OutputArgs};
 pub(super) use cache::{CacheCommand, ExportArgs, FetchArgs, ImportArgs, KeygenArgs, PinsCommand, ToolchainArgs};
 pub(super) use run::{Cache, RunArgs};
-pub(super) use serve::{AddressArgs, HoldArgs, ServeArgs};
+pub(super) use serve::{AddressArgs, HoldArgs, ListenArgs, ServeArgs};
 pub(super) use shared::{
     CaseArgs, DEFAULT_UPSTREAM, DatabaseArgs, DatabaseTimeoutArgs, ExemptArgs, GoSettingsArgs, PolicyArgs, StateArgs,
     UpstreamArgs,
@@ -68,9 +68,21 @@ How long a request waits for a new version that the checksum database does not s
 The database shows a new version some minutes after the first request for it. After this time the answer is status 502, with \
 Retry-After.";
 
+/// The version, the commit if the build named it, and the target.
+fn version(commit: Option<&str>) -> String {
+    use std::env::consts::{ARCH, OS};
+    let library = match () {
+        () if cfg!(target_env = "gnu") => "-gnu",
+        () if cfg!(target_env = "musl") => "-musl",
+        () => "",
+    };
+    let commit = commit.map_or_else(String::new, |commit| format!("commit {commit}, "));
+    format!("{} ({commit}{ARCH}-{OS}{library})", env!("CARGO_PKG_VERSION"))
+}
+
 /// The command line.
 #[derive(Debug, Parser)]
-#[command(name = "sumgate", version, about = ABOUT, after_help = EXIT_CODES)]
+#[command(name = "sumgate", version = version(option_env!("SUMGATE_COMMIT")), about = ABOUT, after_help = EXIT_CODES)]
 #[command(help_expected = true, propagate_version = true, subcommand_required = true)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -122,7 +134,16 @@ pub(super) enum Command {
     /// database. A module zip is hashed and compared with its record.
     #[command(after_long_help = VERIFY_HELP)]
     Verify(VerifyArgs),
+    /// Ask a mirror whether it answers
+    ///
+    /// For the health check of an image without a shell. Exits with 0 if the mirror answers within five seconds, else with 2.
+    /// It says nothing of upstreams and the checksum database.
+    #[command(after_long_help = "Examples:\n  sumgate health\n  sumgate health --listen :8080")]
+    #[command(mut_arg("listen", |arg| arg.help("Address and port of the mirror")))]
+    Health(HealthArgs),
     /// Print the `go env -w` command that points `go` at a mirror
+    ///
+    /// The second line, a comment, has the command that undoes it.
     #[command(after_long_help = "Examples:\n  sumgate env\n  sumgate env --url https://go.example.com")]
     #[command(mut_arg("listen", |arg| arg.help("Address and port of the mirror")))]
     Env(EnvArgs),
@@ -252,6 +273,18 @@ pub(super) struct DemoArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub(super) struct HealthArgs {
+    /// URL of the mirror, if it runs elsewhere [default: from --listen and --base-path]
+    #[arg(long, value_name = "URL")]
+    pub(super) url: Option<String>,
+    /// The configuration file of the mirror, whose [serve] may have --listen and --base-path
+    #[arg(long, value_name = "FILE", env = "SUMGATE_CONFIG")]
+    pub(super) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) at: ListenArgs,
+}
+
+#[derive(Debug, clap::Args)]
 pub(super) struct EnvArgs {
     /// URL of the mirror, if it runs elsewhere [default: from --listen and --base-path]
     #[arg(long, value_name = "URL")]
@@ -263,4 +296,17 @@ pub(super) struct EnvArgs {
     pub(super) address: AddressArgs,
     #[command(flatten)]
     pub(super) databases: DatabaseArgs,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::version;
+
+    #[test]
+    fn the_version_has_the_commit_only_if_the_build_named_it() {
+        let target = format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS);
+        let number = env!("CARGO_PKG_VERSION");
+        assert!(version(Some("0123abc")).starts_with(&format!("{number} (commit 0123abc, {target}")));
+        assert!(version(None).starts_with(&format!("{number} ({target}")));
+    }
 }

@@ -262,8 +262,15 @@ pub(super) fn offline_router(upstreams: &[UpstreamConfig], ttls: Ttls) -> Result
 
 /// The base path and the exempt modules.
 pub(super) fn address(args: &AddressArgs) -> Result<(BasePath, Patterns), Failure> {
-    let base = BasePath::parse(&args.base_path).map_err(Failure::usage)?;
+    let base = BasePath::parse(&args.at.base_path).map_err(Failure::usage)?;
     Ok((base, exempt(&args.exempt)?))
+}
+
+/// The URL of a mirror, without a trailing `/`.
+pub(super) fn mirror_url(url: &str) -> Result<String, Failure> {
+    let parsed = url::Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let message = || Failure::new(Fault::Request, format!("--url {url:?}: expected an http or https URL"));
+    parsed.map(|_| url.trim_end_matches('/').to_owned()).ok_or_else(message)
 }
 
 /// The patterns of a flag. A pattern that cannot match is an error: it would leave private modules unprotected.

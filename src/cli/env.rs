@@ -1,4 +1,4 @@
-//! `sumgate env`: prints the command that points `go` at a mirror.
+//! `sumgate env`: prints the command that points `go` at a mirror, and the one that undoes it.
 
 use super::args::{AddressArgs, DEFAULT_UPSTREAM, EnvArgs};
 use super::exit::{Exit, Failure};
@@ -13,14 +13,18 @@ pub(super) fn run(args: &EnvArgs, file: Result<ConfigFile, Failure>) -> Result<E
     let (base, exempt) = config::address(&args.address)?;
     let case = &args.address.exempt.case;
     let private = sources::of(file?.settings, DEFAULT_UPSTREAM, Patterns::default(), case, None)?.private();
-    let url = args.url.as_deref().map_or_else(|| url_of(&args.address, &base), checked)?;
-    out::print(&format!("{}\n", config::go_env_line(&url, &databases[0], &exempt.with(private))));
+    let url = args.url.as_deref().map_or_else(|| url_of(&args.address, &base), config::mirror_url)?;
+    let exempt = exempt.with(private);
+    let line = config::go_env_line(&url, &databases[0], &exempt);
+    let also = if exempt.is_empty() { "" } else { " GONOSUMDB" };
+    // A comment, because the output may be evaluated by a shell.
+    out::print(&format!("{line}\n# To go back: go env -u GOPROXY GOSUMDB{also}\n"));
     Ok(Exit::Success)
 }
 
 /// The URL of a mirror on this machine.
 fn url_of(address: &AddressArgs, base: &BasePath) -> Result<String, Failure> {
-    let address = match address.listen {
+    let address = match address.at.listen {
         ListenAddress::At(address) if address.port() != 0 && !address.ip().is_unspecified() => address,
         found => {
             let message = format!("expected an address that clients can connect to, found {found}: add --url URL");
@@ -28,10 +32,4 @@ fn url_of(address: &AddressArgs, base: &BasePath) -> Result<String, Failure> {
         }
     };
     Ok(format!("http://{address}{}", base.as_str()))
-}
-
-fn checked(url: &str) -> Result<String, Failure> {
-    let parsed = url::Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-    let message = || Failure::new(Fault::Request, format!("--url {url:?}: expected an http or https URL"));
-    parsed.map(|_| url.trim_end_matches('/').to_owned()).ok_or_else(message)
 }

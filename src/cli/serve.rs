@@ -3,73 +3,63 @@
 use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::spawn_blocking;
 
-use super::args::{ExemptArgs, ServeArgs};
-use super::config::{self, PathSource};
+use super::args::ServeArgs;
 use super::exit::{Exit, Failure};
+use super::notify::Manager;
+use super::reload::Reload;
 use super::runtime::Runtime;
 use super::serve_check::check;
 use super::serve_file::ConfigFile;
-use super::{out, sources};
+use super::serve_settings::{ServeSettings, Serving};
+use super::{config, out};
 use crate::base::clock::Clock;
-use crate::base::fault::Fault;
-use crate::mirror::{Hosts, Mirror, Pipeline, ServerOptions, TrustedProxies};
-use crate::release::{EventLog, Expectations};
+use crate::mirror::Mirror;
 use crate::store::{Access, Modes, Store};
 use crate::sumdb::{DatabaseId, Databases};
-use crate::upstream::Ttls;
 use gomodule::module::Patterns;
 
 pub(super) fn run(args: &ServeArgs, file: Result<ConfigFile, Failure>) -> Result<Exit, Failure> {
-    let ExemptArgs { private, case, .. } = &args.address.exempt;
-    let direct = config::private(private, case)?;
-    let source_config = sources::of(file?.settings, &args.upstreams.upstream, direct, case, None)?;
-    let databases = args.timeout.limit(source_config.reach(config::databases(&args.databases.sumdb)?));
-    let (base, exempt) = config::address(&args.address)?;
-    let hosts = Hosts::named(&args.host).map_err(|error| Failure::new(Fault::Request, format!("--host {error}")))?;
-    let policy = args.policy.as_deref().map(|path| config::read_policy(path, PathSource::Named)).transpose()?;
-    let http = config::http(args.offline)?;
-    let private = source_config.private();
-    let modes = if args.shared { Modes::Shared } else { Modes::Private };
-    if args.shared && !private.is_empty() {
-        let message = format!(
-            "--shared lets every user of this machine read the data folder, and there are private modules ({private}): \
-             remove --shared, or serve these modules from another data folder (--data)"
-        );
-        return Err(Failure::new(Fault::Request, message));
-    }
+    let settings = ServeSettings::of(args, file?)?;
     if args.check {
-        return check(args, &source_config, databases, policy.as_slice());
+        return check(args, &settings.sources, settings.databases, settings.policy.as_slice());
     }
     let access = if args.offline { Access::Read } else { Access::Download };
+    let modes = if args.shared { Modes::Shared } else { Modes::Private };
     let store = Store::open_for(&config::data_folder(args.state.data.as_deref())?, access, modes, Clock::System)?;
     let store = Arc::new(store);
-    let clients = config::clients(databases, &args.state.anchor, &store, &http, policy.as_slice())?;
     out::start_log("info");
-
-    let ttls = Ttls { absent: args.absent, fresh: args.fresh, stale: args.stale, hold: Some(args.hold.hold) };
-    let router =
-        if args.offline { config::offline_router(&[], ttls)? } else { source_config.router(ttls, &http, &store)? };
-    let exempt = exempt.with(private.clone());
-    let expectations = Expectations { databases: clients.clone(), exempt: exempt.clone() };
     Runtime::start()?.block_on(async {
         // Before the mirror starts, so that no signal is missed.
         let listen = |kind| signal(kind).map_err(|error| Failure::host("listen to signals", &error));
         let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-        // A terminal that closes, or a log rotation, does not end it. The settings are not read again.
-        let _hangup = listen(SignalKind::hangup())?;
-        let pipeline =
-            Pipeline::new(Arc::clone(&store), router, expectations, policy.into(), EventLog::default(), Clock::System);
-        let proxies = TrustedProxies(args.trusted_proxy.clone());
-        let audience = ServerOptions { hosts, proxies, idle: args.idle };
-        let mirror = Mirror::start(pipeline, args.address.listen, base, audience).await?;
-        let from = if args.offline { "none: offline".to_owned() } else { source_config.upstreams.to_string() };
+        let (mut hangup, manager) = (listen(SignalKind::hangup())?, Manager::of_environment());
+        let base = settings.base.clone();
+        let Serving { pipeline, options, clients, exempt, private, from } = settings.serving(args, &store)?;
+        let mirror = Mirror::start(pipeline, args.address.at.listen, base, options).await?;
         out::print(&greeting(mirror.url(), &store, &from, &clients, &exempt, &private));
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        drop(clients);
+        manager.ready("listening");
+        let reload = Reload::new(args, &store);
+        loop {
+            let read = async {
+                hangup.recv().await;
+                manager.reloading();
+                let reload = reload.clone();
+                spawn_blocking(move || reload.read()).await
+            };
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                read = read => {
+                    let read = read.map_err(|error| Failure::host("read the settings again", &error)).flatten();
+                    manager.ready(apply(&mirror, read));
+                }
+            }
         }
         tracing::info!("stopping");
+        manager.stopping();
         tokio::select! {
             () = mirror.stop() => {}
             // A second signal ends the program at once.
@@ -78,6 +68,25 @@ pub(super) fn run(args: &ServeArgs, file: Result<ConfigFile, Failure>) -> Result
         }
         Ok(Exit::Success)
     })
+}
+
+/// Replaces the settings if they are valid. Prints which are in force, and returns it in few words.
+fn apply(mirror: &Mirror, read: Result<(Serving, Vec<&'static str>), Failure>) -> &'static str {
+    match read {
+        Ok((serving, in_vain)) => {
+            mirror.replace(serving.pipeline, serving.options);
+            let hint = match in_vain.join(", ") {
+                none if none.is_empty() => none,
+                flags => format!("; to change {flags}, start the mirror again"),
+            };
+            out::message(&format!("the settings were read again and are in force{hint}"));
+            "the settings were read again"
+        }
+        Err(failure) => {
+            out::message(&format!("the settings were read again, and the old ones stay in force:\n{failure}"));
+            "the new settings are invalid; the old ones stay in force"
+        }
+    }
 }
 
 /// What is printed at the start: where everything comes from, and the line to paste.

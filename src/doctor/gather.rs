@@ -13,7 +13,7 @@ use crate::base::text::one_line;
 use crate::base::tree::read_regular;
 use crate::go::environment::GoEnv;
 use crate::sumdb::Database;
-use crate::upstream::{HttpClient, HttpError, with_scheme};
+use crate::upstream::{HttpClient, HttpError, Roots, with_scheme};
 
 /// What weakens the checks of `go`, or may.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub struct GoSettings {
     pub mirror_error: Option<String>,
     /// If both are known.
     pub heads: Option<Heads>,
+    /// This machine has no CA certificates.
+    pub no_certificates: bool,
 }
 
 /// Tree sizes of one database.
@@ -65,7 +67,13 @@ pub async fn gather(go: GoEnv, folder: &Path, left_out: &LeftOut, http: &HttpCli
     let is_orphan = |sum: &PathBuf| sum.file_name().is_some_and(|name| name == "go.sum");
     let read = targets.into_iter().filter(|target| target.go_mod.is_none() && target.apart.is_none());
     let orphans = read.filter_map(|target| target.sum).filter(is_orphan).collect();
-    let mut settings = GoSettings { go, orphans, unsearched, ..GoSettings::default() };
+    let mut settings = GoSettings {
+        go,
+        orphans,
+        unsearched,
+        no_certificates: http.roots() == Roots::BuiltIn,
+        ..GoSettings::default()
+    };
     let go = &settings.go;
     if let (Some(mirror), Ok(database)) = (own_mirror(go), Database::parse(go.get("GOSUMDB"))) {
         match mirror_head(&mirror, &database, http).await {

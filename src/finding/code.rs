@@ -111,6 +111,9 @@ codes! {
     Insecure Note
         "GOINSECURE disables TLS for the modules it names."
         "Unset it, or name your own hosts only.";
+    BuiltInRoots Note
+        "This machine has no CA certificates: sumgate verifies servers with those built into it, and `go` can verify none."
+        "Install the package ca-certificates, or name a file of certificates in SSL_CERT_FILE.";
     ModuleNotReleased Error
         "A module in a program or in the module cache did not come through the gate, or differs from the one that did."
         "The module came from a cache, another proxy, or a setting of the command itself. Find out which; the message \

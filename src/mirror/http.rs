@@ -16,6 +16,7 @@ mod server;
 mod socket;
 
 pub(crate) use forwarded::TrustedProxies;
+pub(crate) use handle::{HEALTH_PATH, HEALTHY};
 pub(crate) use host::Hosts;
 pub(crate) use listen::ListenAddress;
 pub(crate) use respond::{RequestedRange, requested_range};

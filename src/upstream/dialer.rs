@@ -13,6 +13,7 @@ use url::Url;
 
 use super::inside::{is_inside, literal, names_this_machine};
 use super::proxy_variables::ProxyVariables;
+use super::roots::{NoCertificates, Roots, none_named};
 use super::times::Timeouts;
 use crate::base::flight::Flights;
 
@@ -51,24 +52,54 @@ pub(super) struct Dialer {
     outside: Arc<OnceCell<reqwest::Client>>,
     pub(super) proxies: Arc<ProxyVariables>,
     timeouts: Timeouts,
-    pub(super) network: Network,
+    network: Network,
+    pub(super) roots: Roots,
+}
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DialerError {
+    #[error(transparent)]
+    NoCertificates(#[from] NoCertificates),
+    #[error(transparent)]
+    Client(#[from] reqwest::Error),
 }
 
 impl Dialer {
+    /// Verifies servers with the roots of the system; with those built in if it has none.
     pub(super) fn new(
+        timeouts: Timeouts,
+        proxies: &Arc<ProxyVariables>,
+        network: Network,
+    ) -> Result<Self, DialerError> {
+        let with = |roots| Self::with_roots(timeouts, Arc::clone(proxies), network, roots);
+        with(Roots::System).or_else(|_| {
+            none_named()?;
+            Ok(with(Roots::BuiltIn)?)
+        })
+    }
+
+    pub(super) fn with_roots(
         timeouts: Timeouts,
         proxies: Arc<ProxyVariables>,
         network: Network,
+        roots: Roots,
     ) -> Result<Self, reqwest::Error> {
         let of = Arc::clone(&proxies);
         let proxy = reqwest::Proxy::custom(move |url| of.proxy(url).cloned());
         Ok(Self {
-            anywhere: builder(timeouts).proxy(proxy).dns_resolver(Names::of(network, false)).build()?,
+            anywhere: builder(timeouts, roots).proxy(proxy).dns_resolver(Names::of(network, false)).build()?,
             outside: Arc::default(),
             proxies,
             timeouts,
             network,
+            roots,
         })
+    }
+
+    /// The same with other timeouts and connections of its own.
+    pub(super) fn with_timeouts(&self, timeouts: Timeouts) -> Result<Self, reqwest::Error> {
+        Self::with_roots(timeouts, Arc::clone(&self.proxies), self.network, self.roots)
     }
 
     pub(super) async fn get(&self, url: &Url, headers: HeaderMap) -> Result<reqwest::Response, Unanswered> {
@@ -86,7 +117,7 @@ impl Dialer {
         }
         let build = || async {
             let names = Names::of(self.network, true);
-            builder(self.timeouts).dns_resolver(names).build()
+            builder(self.timeouts, self.roots).dns_resolver(names).build()
         };
         let outside = self.outside.get_or_try_init(build).await.map_err(Unanswered::Failed)?;
         outside.get(url.clone()).headers(headers).send().await.map_err(|error| match inside_among(&error) {
@@ -113,17 +144,18 @@ impl Dialer {
     }
 }
 
-fn builder(timeouts: Timeouts) -> reqwest::ClientBuilder {
+fn builder(timeouts: Timeouts, roots: Roots) -> reqwest::ClientBuilder {
     // Fails if it is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
+    let builder = reqwest::Client::builder()
         .user_agent(concat!("sumgate/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(timeouts.connect)
         .timeout(timeouts.whole)
         .pool_max_idle_per_host(MAX_IDLE_PER_HOST)
         .redirect(redirect::Policy::none())
         // Only what `ProxyVariables` says.
-        .no_proxy()
+        .no_proxy();
+    roots.add_to(builder)
 }
 
 /// Looks up names; with `outside_only`, a name with an internal address is an error.

@@ -4,6 +4,7 @@ mod coding;
 pub(super) mod error;
 mod pace;
 
+use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -22,6 +23,7 @@ use super::dialer::{Dialer, Network};
 use super::login::Credentials;
 use super::proxy_variables::ProxyVariables;
 use super::redirect::follow;
+use super::roots::Roots;
 use super::secret::without_credentials;
 use super::times::Timeouts;
 use crate::base::text::one_line;
@@ -108,20 +110,35 @@ impl Condition {
 }
 
 impl HttpClient {
-    /// Builds the client: rustls with the system's roots, and the proxies of the environment.
+    /// Builds the client: rustls with the system's roots, or those built in if it has none, and the proxies of the environment.
     pub fn new() -> Result<Self, HttpError> {
         let proxies = ProxyVariables::of_environment().map_err(|error| HttpError::setup(&error))?;
-        Self::within(Timeouts::default(), Arc::new(proxies), Network::REAL)
+        Self::within(Timeouts::default(), &Arc::new(proxies), Network::REAL)
     }
 
     /// The same with other timeouts, proxies, or in another network.
     pub(super) fn within(
         timeouts: Timeouts,
-        proxies: Arc<ProxyVariables>,
+        proxies: &Arc<ProxyVariables>,
         network: Network,
     ) -> Result<Self, HttpError> {
-        let dialer = Dialer::new(timeouts, proxies, network).map_err(|error| HttpError::setup(&error))?;
-        Ok(Self { transport: Transport::Dialer(dialer), timeouts, ..Self::offline() })
+        Self::dialing(timeouts, Dialer::new(timeouts, proxies, network))
+    }
+
+    /// A client for servers on this machine alone: it reads no certificates, so that TLS fails, and no variables.
+    pub(crate) fn on_this_machine() -> Result<Self, HttpError> {
+        let timeouts = Timeouts::default();
+        Self::dialing(timeouts, Dialer::with_roots(timeouts, Arc::default(), Network::REAL, Roots::Nowhere))
+    }
+
+    fn dialing(timeouts: Timeouts, dialer: Result<Dialer, impl Error + 'static>) -> Result<Self, HttpError> {
+        let transport = Transport::Dialer(dialer.map_err(|error| HttpError::setup(&error))?);
+        Ok(Self { transport, timeouts, ..Self::offline() })
+    }
+
+    /// The roots with which it verifies servers.
+    pub(crate) fn roots(&self) -> Roots {
+        if let Transport::Dialer(dialer) = &self.transport { dialer.roots } else { Roots::Nowhere }
     }
 
     /// A client for unit tests that asks a script.
@@ -143,7 +160,7 @@ impl HttpClient {
     /// The same with other timeouts and connections of its own.
     pub(crate) fn with_timeouts(&self, timeouts: Timeouts) -> Result<Self, HttpError> {
         match &self.transport {
-            Transport::Dialer(dialer) => Self::within(timeouts, Arc::clone(&dialer.proxies), dialer.network),
+            Transport::Dialer(dialer) => Self::dialing(timeouts, dialer.with_timeouts(timeouts)),
             Transport::Offline => Ok(Self { timeouts, arrived: Arc::default(), ..self.clone() }),
             #[cfg(test)]
             Transport::Script(_) => Ok(Self { timeouts, arrived: Arc::default(), ..self.clone() }),

@@ -190,7 +190,7 @@ mod tests {
     }
 
     fn client(redirects_inside: bool) -> HttpClient {
-        let mut client = HttpClient::within(Timeouts::default(), Arc::default(), NETWORK).unwrap();
+        let mut client = HttpClient::within(Timeouts::default(), &Arc::default(), NETWORK).unwrap();
         client.redirects_inside = redirects_inside;
         client
     }
@@ -273,7 +273,7 @@ mod tests {
         let another = Server::with_body(ANOTHER, 0, "public");
         let first = Server::redirects(PUBLIC, &format!("http://another.example:{}/b", another.port));
         let second = Server::redirects(PUBLIC, &format!("http://{PUBLIC}:{}/c", first.port));
-        let dialer = Dialer::new(Timeouts::default(), Arc::default(), NETWORK).unwrap();
+        let dialer = Dialer::new(Timeouts::default(), &Arc::default(), NETWORK).unwrap();
         for (server, is_elsewhere) in [(&first, true), (&second, true)] {
             let url = Url::parse(&format!("http://{PUBLIC}:{}/a", server.port)).unwrap();
             let login = HeaderMap::from_iter([(header::COOKIE, "key".parse().unwrap())]);

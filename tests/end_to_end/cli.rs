@@ -168,20 +168,23 @@ fn env_line() {
     let line = |arguments: &[&str]| String::from_utf8(run(arguments).stdout).unwrap();
     assert_eq!(
         line(&["env"]),
-        "go env -w GOPROXY=http://127.0.0.1:8080 GOSUMDB=\"sum.golang.org http://127.0.0.1:8080\"\n"
+        "go env -w GOPROXY=http://127.0.0.1:8080 GOSUMDB=\"sum.golang.org http://127.0.0.1:8080\"\n\
+         # To go back: go env -u GOPROXY GOSUMDB\n"
     );
     assert_eq!(
         line(&["env", "--url", "https://go.example.com/m/", "--nosumdb", "corp.example.com"]),
         "go env -w GOPROXY=https://go.example.com/m GOSUMDB=\"sum.golang.org https://go.example.com/m\" \
-         GONOSUMDB=\"corp.example.com\"\n"
+         GONOSUMDB=\"corp.example.com\"\n# To go back: go env -u GOPROXY GOSUMDB GONOSUMDB\n"
     );
 }
 
 fn demo_without_go() {
-    let output = crate::fixture::sumgate().arg("demo").env("PATH", "/nowhere").output().unwrap();
+    let output = crate::fixture::sumgate().arg("demo").env("PATH", "/nowhere").env("COLUMNS", "80").output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{text}");
     assert!(text.contains("All five steps had the expected result."), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    assert!(text.contains("sumgate serve") && text.contains("sumgate demo --keep"), "{text}");
     assert_eq!(text.matches("→ refused, as it must be").count(), 3, "{text}");
 }
 
@@ -221,7 +224,10 @@ fn help() {
         assert_eq!(output.status.code(), Some(0));
         String::from_utf8(output.stdout).unwrap()
     };
-    assert_eq!(text(&["--version"]), format!("sumgate {}\n", env!("CARGO_PKG_VERSION")));
+    let target = format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS);
+    let version = text(&["--version"]);
+    assert!(version.starts_with(&format!("sumgate {} (", env!("CARGO_PKG_VERSION"))), "{version}");
+    assert!(version.contains(&target) && version.ends_with(")\n"), "{version}");
     let help = text(&["--help"]);
     assert!(help.contains("Exit codes:") && help.contains("sumgate demo"));
     for setting in ["LISTEN", "DATA", "UPSTREAM", "SUMDB", "BASE_PATH", "NOSUMDB", "ANCHOR"] {

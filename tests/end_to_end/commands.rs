@@ -13,10 +13,11 @@ use crate::readme::repository;
 const HELLO: &str = "example.com/hello@v1.0.0";
 
 /// Every command.
-const COMMANDS: [&str; 22] = [
+const COMMANDS: [&str; 23] = [
     "serve",
     "run",
     "env",
+    "health",
     "audit",
     "doctor",
     "why",
@@ -327,6 +328,8 @@ fn examples(go: &Path) {
             let expected = match command {
                 // The settings of the test are unusual, nothing is pinned, and the log is younger than a day.
                 "doctor" | "cache pins forget" => [Some(0), Some(1)],
+                // No mirror is there, or another program.
+                "health" => [Some(2), Some(0)],
                 _ => [Some(0), Some(0)],
             };
             assert!(expected.contains(&code), "{line}: {code:?} {output}");

@@ -28,6 +28,7 @@ mod audit_modules;
 mod audit_odd_files;
 mod audit_records;
 mod audit_scope;
+mod bare_machine;
 mod base_git;
 mod base_revision;
 mod cli;
@@ -62,6 +63,7 @@ mod go_command;
 mod go_logins;
 mod goauth;
 mod hanging;
+mod health;
 mod host_names;
 mod hostile_archives;
 mod hostile_zips;
@@ -87,6 +89,7 @@ mod readers;
 mod readme;
 mod real_sumdb;
 mod redirects;
+mod reload;
 mod response_cache;
 mod results;
 mod resumed;
@@ -105,7 +108,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 87] = [
+const TRIALS: [fn() -> Vec<Trial>; 90] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -127,6 +130,7 @@ const TRIALS: [fn() -> Vec<Trial>; 87] = [
     audit_odd_files::trials,
     audit_records::trials,
     audit_scope::trials,
+    bare_machine::trials,
     base_git::trials,
     base_revision::trials,
     cli::trials,
@@ -159,6 +163,7 @@ const TRIALS: [fn() -> Vec<Trial>; 87] = [
     go_logins::trials,
     goauth::trials,
     hanging::trials,
+    health::trials,
     host_names::trials,
     hostile_archives::trials,
     hostile_zips::trials,
@@ -182,6 +187,7 @@ const TRIALS: [fn() -> Vec<Trial>; 87] = [
     readme::trials,
     real_sumdb::trials,
     redirects::trials,
+    reload::trials,
     response_cache::trials,
     results::trials,
     resumed::trials,

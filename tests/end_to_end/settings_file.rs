@@ -79,6 +79,7 @@ fn env() {
     std::fs::write(&file, text).unwrap();
     let url = "http://127.0.0.1:1/go";
     let line = format!("go env -w GOPROXY={url} GOSUMDB=\"sum.golang.org {url}\" GONOSUMDB=\"a.example,b.example\"\n");
+    let line = line + "# To go back: go env -u GOPROXY GOSUMDB GONOSUMDB\n";
     assert_eq!(ask(&["env", "--config", file.to_str().unwrap()]), (Some(0), line));
     for address in ["127.0.0.1:0", "0.0.0.0:8080", "[::]:8080"] {
         let (code, said) = ask(&["env", "--listen", address]);

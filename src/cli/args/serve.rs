@@ -13,8 +13,9 @@ const HOLD: &str = "45s";
 /// Above the 60 seconds after which most load balancers close an idle connection.
 const IDLE: &str = "75s";
 
+/// Where a mirror is.
 #[derive(Debug, clap::Args)]
-pub(in crate::cli) struct AddressArgs {
+pub(in crate::cli) struct ListenArgs {
     /// Address and port to listen on; `:8080` is port 8080 of all interfaces, port 0 selects a free port
     #[arg(long, value_name = "ADDR:PORT", env = "SUMGATE_LISTEN", default_value = "127.0.0.1:8080")]
     pub(in crate::cli) listen: ListenAddress,
@@ -22,7 +23,12 @@ pub(in crate::cli) struct AddressArgs {
     /// Path prefix of all URLs, such as /go
     #[arg(long, value_name = "PATH", env = "SUMGATE_BASE_PATH", default_value = "")]
     pub(in crate::cli) base_path: String,
+}
 
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct AddressArgs {
+    #[command(flatten)]
+    pub(in crate::cli) at: ListenArgs,
     #[command(flatten)]
     pub(in crate::cli) exempt: ExemptArgs,
 }

@@ -11,7 +11,7 @@ use crate::base::nearest::nearest;
 
 /// The commands, as `--help` lists them.
 const GROUPS: [(&str, &[&str]); 4] = [
-    ("Serve and build", &["serve", "run", "env"]),
+    ("Serve and build", &["serve", "run", "env", "health"]),
     ("Check", &["audit", "doctor", "why", "verify", "hash"]),
     ("Data", &["cache", "policy", "sumdb"]),
     ("Learn", &["demo", "help"]),

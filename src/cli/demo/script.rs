@@ -26,6 +26,11 @@ const TIME_LIMIT: Duration = Duration::from_secs(60);
 /// The reason of a refusal, or a small module.
 const MAX_BODY: usize = 1 << 20;
 
+/// How much further the rest of a broken line is indented.
+const HANGING: &str = "  ";
+/// What a reader can do next.
+const NEXT: &str = "\nNext:\n  sumgate demo --keep  try it by hand, with the same modules\n  sumgate audit        verify the go.sum files below this folder\n  sumgate serve        run the mirror; it prints the line that points `go` at it\n";
+
 /// A running tour: an origin, its mirror, and a client.
 pub(super) struct Tour {
     origin: Origin,
@@ -34,14 +39,16 @@ pub(super) struct Tour {
     http: HttpClient,
     go: Option<PathBuf>,
     folder: tempfile::TempDir,
+    /// The length of lines.
+    width: usize,
 }
 
 impl Tour {
     /// Starts the origin and the mirror on free ports. `go` is the real command, if there is one.
-    pub(super) async fn start(go: Option<PathBuf>) -> Result<Self> {
+    pub(super) async fn start(go: Option<PathBuf>, width: usize) -> Result<Self> {
         let origin = Origin::start(World::demo()).await.context("cannot start the origin")?;
         let folder = tempfile::tempdir().context("cannot make a folder for the tour")?;
-        let http = HttpClient::new()?;
+        let http = HttpClient::on_this_machine()?;
         let store = Arc::new(Store::open(&folder.path().join("data"))?);
         let database = Database::parse(&origin.gosumdb())?;
         let client = Client::open(database, &store, &Anchor::None, &http, Clock::System)?;
@@ -59,7 +66,7 @@ impl Tour {
             ServerOptions::default(),
         )
         .await?;
-        Ok(Self { origin, mirror, client, http, go, folder })
+        Ok(Self { origin, mirror, client, http, go, folder, width })
     }
 
     /// Runs all steps; returns whether all had the expected result. `say` prints.
@@ -68,14 +75,14 @@ impl Tour {
             .go
             .as_ref()
             .map_or("an HTTP client (there is no go on the PATH)".into(), |go| go.display().to_string());
-        say(&format!("A test module proxy with a few modules and a signed log: {}\n", self.origin.url()));
-        say(&format!("Its mirror: {}\nDownloads are made with {with}\n\n", self.mirror.url()));
+        say(&format!("A test module proxy, with a few modules and a signed log:\n  {}\n", self.origin.url()));
+        say(&format!("Its mirror:\n  {}\nDownloads are made with\n  {with}\n\n", self.mirror.url()));
 
         say("1. An honest module: example.com/hello@v1.0.0\n");
         let honest = self.expect("example.com/hello@v1.0.0", None, say).await?;
-        say("   The proof, as the mirror serves it: record number, hashes, and the signed tree head\n");
+        say("   The proof, as the mirror serves it: record number, hashes, signed tree head\n");
         let lookup = self.get("lookup/example.com/hello@v1.0.0").await.unwrap_or_else(|error| error.to_string());
-        say(&format!("{}\n", indented(&lookup)));
+        say(&format!("{}\n", indented(&lookup, self.width)));
 
         say("2. A zip with a backdoor: example.com/dep/v2@v2.0.1\n");
         let dep = ModuleVersion::parse("example.com/dep/v2@v2.0.1")?;
@@ -98,17 +105,13 @@ impl Tour {
         *self.origin.world() = fork;
         let forked = self.expect("example.com/legacy@v2.0.0+incompatible", Some("503"), say).await?;
 
-        say(&format!(
-            "   The evidence is verified with the key of this database:\n   sumgate verify --sumdb {} FILE\n\n",
-            self.origin.key()
-        ));
-
         let fine = honest && zip && tile && healed && forked;
         say(if fine {
             "All five steps had the expected result.\n"
         } else {
             "NOT all steps had the expected result.\n"
         });
+        say(NEXT);
         Ok(fine)
     }
 
@@ -162,7 +165,7 @@ impl Tour {
             Some(go) => self.go_download(go, module).await?,
             None => self.http_download(module).await,
         };
-        say(&indented(&output));
+        say(&indented(&output, self.width));
         let as_expected = match status {
             None => fine,
             Some(status) => !fine && output.contains(status),
@@ -210,6 +213,46 @@ impl Tour {
     }
 }
 
-fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("   {line}\n")).collect()
+/// The lines of a text, indented, and broken at this width: between words, or within a word that does not fit.
+fn indented(text: &str, width: usize) -> String {
+    const INDENT: &str = "   ";
+    let mut lines = String::new();
+    for line in text.lines() {
+        let line = line.replace('\t', HANGING);
+        let hanging = line.chars().take_while(|c| *c == ' ').collect::<String>() + HANGING;
+        let (mut rest, mut indent) = (line.as_str(), "");
+        loop {
+            let room = width.saturating_sub(INDENT.len() + indent.len()).max(1);
+            let byte = |chars| rest.char_indices().nth(chars).map_or(rest.len(), |(at, _)| at);
+            if byte(room) == rest.len() {
+                lines.push_str(&format!("{INDENT}{indent}{rest}\n"));
+                break;
+            }
+            // A space after the last word that fits.
+            let space = rest[..byte(room + 1)].rfind(' ').filter(|at| !rest[..*at].trim().is_empty());
+            let (head, tail) = rest.split_at(space.unwrap_or(byte(room)));
+            lines.push_str(&format!("{INDENT}{indent}{}\n", head.trim_end()));
+            (rest, indent) = (tail.trim_start(), &hanging);
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::indented;
+
+    #[test]
+    fn long_lines_are_broken_between_words_and_long_words_anywhere() {
+        assert_eq!(indented("a bc\n", 20), "   a bc\n");
+        assert_eq!(indented("aaaa bbbb cccc dddd", 17), "   aaaa bbbb cccc\n     dddd\n");
+        assert_eq!(indented("\twords of a reply", 17), "     words of a\n       reply\n");
+        assert_eq!(indented("0123456789abcdef", 15), "   0123456789ab\n     cdef\n");
+        for width in 0..40 {
+            let shown = indented("go: x\n\tthe 0123456789012345678901234567890123456789 end", width);
+            assert!(shown.lines().all(|line| line.chars().count() <= width.max(9)), "{width}: {shown}");
+            let kept: String = shown.split_whitespace().collect();
+            assert_eq!(kept, "go:xthe0123456789012345678901234567890123456789end");
+        }
+    }
 }

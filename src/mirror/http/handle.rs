@@ -27,6 +27,11 @@ use gomodule::proxy_request::Request;
 const WELCOME: &str =
     concat!("sumgate ", env!("CARGO_PKG_VERSION"), ": a Go module mirror that serves only proved files\n");
 
+/// Below the base path: the check of process managers.
+pub(crate) const HEALTH_PATH: &str = "/healthz";
+/// The answer there.
+pub(crate) const HEALTHY: &str = "ok\n";
+
 /// Proxies that follow proxy.golang.org send it to look whether a version is stored.
 fn forbids_download(headers: &HeaderMap) -> bool {
     headers.get("disable-module-fetch").is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"))
@@ -44,6 +49,14 @@ pub(super) struct Handler {
 }
 
 impl Handler {
+    /// The answer to a health check: that the mirror answers. It must not wait behind other requests, or a process manager would
+    /// end a mirror because it is busy.
+    pub(super) fn health(&self, method: &Method, uri: &Uri) -> Option<Response<Body>> {
+        let is_asked = uri.path().strip_prefix(self.base.as_str()) == Some(HEALTH_PATH);
+        let is_read = matches!(*method, Method::GET | Method::HEAD);
+        (is_asked && is_read).then(|| respond::finish(method, respond::small(BodyKind::Text, HEALTHY.into())))
+    }
+
     /// Answers a request; every error is an answer too.
     pub(super) async fn answer(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response<Body> {
         let response = if matches!(*method, Method::GET | Method::HEAD) {

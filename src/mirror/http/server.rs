@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hyper::http::request::Parts;
@@ -26,6 +26,7 @@ use super::listen::ListenAddress;
 use super::respond;
 use super::response_cache::ResponseCache;
 use super::socket::{Outgoing, Socket};
+use crate::base::lock::lock;
 use crate::mirror::pipeline::Pipeline;
 use crate::mirror::route::BasePath;
 
@@ -53,15 +54,22 @@ impl Default for ServerOptions {
     }
 }
 
-struct Listener {
+/// What a request is answered with.
+struct Serving {
     handler: Handler,
     options: ServerOptions,
+}
+
+struct Listener {
+    /// A request takes it once, and ends with what it took, also if it is replaced meanwhile.
+    serving: Mutex<Arc<Serving>>,
     limits: Arc<ConnectionLimits>,
 }
 
-#[derive(Debug)]
 pub(crate) struct Mirror {
     url: String,
+    base: BasePath,
+    listener: Arc<Listener>,
     stop: oneshot::Sender<()>,
     running: JoinHandle<()>,
 }
@@ -109,13 +117,19 @@ impl Mirror {
     ) -> Result<Self, StartError> {
         let (listener, reachable) = address.listen().await.map_err(|cause| StartError { address, cause })?;
         let url = format!("http://{reachable}{}", base.as_str());
-        let handler = Handler { pipeline, base, cache: ResponseCache::default() };
         let own = || ServerOptions { hosts: Hosts::Own(reachable.to_string()), ..ServerOptions::default() };
         let options = options.unwrap_or_else(own);
-        let server = Arc::new(Listener { handler, options, limits: ConnectionLimits::of_this_process() });
+        let serving = Mutex::new(Arc::new(Serving::of(pipeline, base.clone(), options)));
+        let server = Arc::new(Listener { serving, limits: ConnectionLimits::of_this_process() });
         let (stop, stopped) = oneshot::channel();
-        let running = tokio::spawn(accept(listener, server, stopped));
-        Ok(Self { url, stop, running })
+        let running = tokio::spawn(accept(listener, Arc::clone(&server), stopped));
+        Ok(Self { url, base, listener: server, stop, running })
+    }
+
+    /// Serves this from the next request on, with empty caches. Requests in progress end with what was there before: for a moment
+    /// there are two sets of connections to the upstreams.
+    pub(crate) fn replace(&self, pipeline: Pipeline, options: ServerOptions) {
+        *lock(&self.listener.serving) = Arc::new(Serving::of(pipeline, self.base.clone(), options));
     }
 
     /// The URL to give to clients, without a trailing `/`.
@@ -142,7 +156,8 @@ async fn accept(listener: TcpListener, server: Arc<Listener>, mut stopped: onesh
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let ServerOptions { idle, proxies, .. } = &server.options;
+        let serving = server.serving();
+        let ServerOptions { idle, proxies, .. } = &serving.options;
         let timeouts = server.limits.timeouts(*idle, proxies.trusts(peer.to_canonical()));
         let (server, stream, answers) = (Arc::clone(&server), Arc::new(stream), Answers::default());
         let socket = TokioIo::new(Socket::of(Arc::clone(&stream), timeouts, answers.clone()));
@@ -172,18 +187,32 @@ async fn accept(listener: TcpListener, server: Arc<Listener>, mut stopped: onesh
     }
 }
 
+impl Serving {
+    fn of(pipeline: Pipeline, base: BasePath, options: ServerOptions) -> Self {
+        Self { handler: Handler { pipeline, base, cache: ResponseCache::default() }, options }
+    }
+}
+
 impl Listener {
+    fn serving(&self) -> Arc<Serving> {
+        Arc::clone(&lock(&self.serving))
+    }
+
     /// The answer to a request, and its slot, which is freed when the answer was sent.
     async fn answer(&self, peer: IpAddr, head: &Parts) -> (Response<Body>, Option<Slot>) {
-        if let Some(why) = self.options.hosts.refuses(head) {
+        let Serving { handler, options } = &*self.serving();
+        if let Some(why) = options.hosts.refuses(head) {
             let refusal = respond::refusal(StatusCode::MISDIRECTED_REQUEST, &why);
             return (respond::finish(&head.method, refusal), None);
         }
-        let turn = self.limits.request_slot(self.options.proxies.client(peer, &head.headers)).await;
+        if let Some(healthy) = handler.health(&head.method, &head.uri) {
+            return (healthy, None);
+        }
+        let turn = self.limits.request_slot(options.proxies.client(peer, &head.headers)).await;
         if turn.is_none() {
             return (respond::busy(&head.method), None);
         }
-        (self.handler.answer(&head.method, &head.uri, &head.headers).await, turn)
+        (handler.answer(&head.method, &head.uri, &head.headers).await, turn)
     }
 }
 
@@ -199,7 +228,8 @@ async fn next(listener: &TcpListener, server: &Listener) -> Option<(TcpStream, I
             }
         };
         // Many clients share the address of a proxy, and the mirror of `run` has one client.
-        let ServerOptions { hosts, proxies, .. } = &server.options;
+        let serving = server.serving();
+        let ServerOptions { hosts, proxies, .. } = &serving.options;
         let is_one_client = matches!(hosts, Hosts::Named(_)) && !proxies.trusts(peer.to_canonical());
         match server.limits.connection_permit(permit, is_one_client.then_some(peer)) {
             Ok(place) => {

@@ -1,0 +1,70 @@
+//! SIGHUP: `serve` reads its settings again. If anything in them is invalid, the old ones stay in force.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::args::ServeArgs;
+use super::command_line::serve_again;
+use super::exit::Failure;
+use super::serve_settings::{ServeSettings, Serving};
+use crate::mirror::ListenAddress;
+use crate::store::Store;
+
+/// Reads the settings again. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Reload {
+    started: Started,
+    store: Arc<Store>,
+}
+
+/// The flags that hold until the mirror ends: it listens already, clients know its URL, and its data folder is open.
+#[derive(Clone)]
+struct Started {
+    listen: ListenAddress,
+    base_path: String,
+    data: Option<PathBuf>,
+    offline: bool,
+    shared: bool,
+}
+
+impl Reload {
+    pub(super) fn new(args: &ServeArgs, store: &Arc<Store>) -> Self {
+        Self { started: Started::of(args), store: Arc::clone(store) }
+    }
+
+    /// Reads the settings, and returns the flags that have changed in vain. Blocks.
+    pub(super) fn read(&self) -> Result<(Serving, Vec<&'static str>), Failure> {
+        let (mut args, file) = serve_again()?;
+        let in_vain = self.started.restore(&mut args);
+        Ok((ServeSettings::of(&args, file)?.serving(&args, &self.store)?, in_vain))
+    }
+}
+
+impl Started {
+    fn of(args: &ServeArgs) -> Self {
+        let at = &args.address.at;
+        Self {
+            listen: at.listen,
+            base_path: at.base_path.clone(),
+            data: args.state.data.clone(),
+            offline: args.offline,
+            shared: args.shared,
+        }
+    }
+
+    /// Sets these flags in `args` as they were; returns which of them differed.
+    fn restore(&self, args: &mut ServeArgs) -> Vec<&'static str> {
+        let now = Self::of(args);
+        let changed = [
+            ("--listen", self.listen != now.listen),
+            ("--base-path", self.base_path != now.base_path),
+            ("--data", self.data != now.data),
+            ("--offline", self.offline != now.offline),
+            ("--shared", self.shared != now.shared),
+        ];
+        let Self { listen, base_path, data, offline, shared } = self.clone();
+        (args.address.at.listen, args.address.at.base_path, args.state.data) = (listen, base_path, data);
+        (args.offline, args.shared) = (offline, shared);
+        changed.into_iter().filter_map(|(flag, changed)| changed.then_some(flag)).collect()
+    }
+}

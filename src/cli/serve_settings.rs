@@ -1,0 +1,91 @@
+//! The settings of `serve`, checked, and the pipeline that they make.
+
+use std::sync::Arc;
+
+use super::args::{ExemptArgs, ServeArgs};
+use super::config::{self, PathSource};
+use super::exit::Failure;
+use super::serve_file::ConfigFile;
+use super::sources::{self, SourceConfig};
+use crate::base::clock::Clock;
+use crate::base::fault::Fault;
+use crate::mirror::{BasePath, Hosts, Pipeline, ServerOptions, TrustedProxies};
+use crate::policy::Policy;
+use crate::release::{EventLog, Expectations};
+use crate::store::Store;
+use crate::sumdb::{Database, Databases};
+use crate::upstream::{HttpClient, Roots, Ttls};
+use gomodule::module::Patterns;
+
+pub(super) struct ServeSettings {
+    pub(super) sources: SourceConfig,
+    pub(super) databases: Vec<Database>,
+    pub(super) policy: Option<Policy>,
+    pub(super) base: BasePath,
+    exempt: Patterns,
+    hosts: Hosts,
+    http: HttpClient,
+}
+
+/// What a mirror needs to serve with these settings.
+pub(super) struct Serving {
+    pub(super) pipeline: Pipeline,
+    pub(super) options: ServerOptions,
+    pub(super) clients: Databases,
+    pub(super) exempt: Patterns,
+    pub(super) private: Patterns,
+    /// Where files come from, for a reader.
+    pub(super) from: String,
+}
+
+impl ServeSettings {
+    pub(super) fn of(args: &ServeArgs, file: ConfigFile) -> Result<Self, Failure> {
+        let ExemptArgs { private, case, .. } = &args.address.exempt;
+        let direct = config::private(private, case)?;
+        let sources = sources::of(file.settings, &args.upstreams.upstream, direct, case, None)?;
+        let databases = args.timeout.limit(sources.reach(config::databases(&args.databases.sumdb)?));
+        let (base, exempt) = config::address(&args.address)?;
+        let hosts = Hosts::named(&args.host);
+        let hosts = hosts.map_err(|error| Failure::new(Fault::Request, format!("--host {error}")))?;
+        let policy = args.policy.as_deref().map(|path| config::read_policy(path, PathSource::Named)).transpose()?;
+        let http = config::http(args.offline)?;
+        let private = sources.private();
+        if args.shared && !private.is_empty() {
+            let message = format!(
+                "--shared lets every user of this machine read the data folder, and there are private modules ({private}): \
+                 remove --shared, or serve these modules from another data folder (--data)"
+            );
+            return Err(Failure::new(Fault::Request, message));
+        }
+        Ok(Self { sources, databases, policy, base, exempt, hosts, http })
+    }
+
+    /// Sets up everything anew over `store`: clients of the databases, upstreams, and empty caches.
+    pub(super) fn serving(self, args: &ServeArgs, store: &Arc<Store>) -> Result<Serving, Failure> {
+        let clients = config::clients(self.databases, &args.state.anchor, store, &self.http, self.policy.as_slice())?;
+        let ttls = Ttls { absent: args.absent, fresh: args.fresh, stale: args.stale, hold: Some(args.hold.hold) };
+        let router = if args.offline {
+            config::offline_router(&[], ttls)?
+        } else {
+            self.sources.router(ttls, &self.http, store)?
+        };
+        let private = self.sources.private();
+        let exempt = self.exempt.with(private.clone());
+        let expectations = Expectations { databases: clients.clone(), exempt: exempt.clone() };
+        let pipeline = Pipeline::new(
+            Arc::clone(store),
+            router,
+            expectations,
+            self.policy.into(),
+            EventLog::default(),
+            Clock::System,
+        );
+        let proxies = TrustedProxies(args.trusted_proxy.clone());
+        let options = ServerOptions { hosts: self.hosts, proxies, idle: args.idle };
+        let mut from = if args.offline { "none: offline".to_owned() } else { self.sources.upstreams.to_string() };
+        if self.http.roots() == Roots::BuiltIn {
+            from.push_str("\n  roots     built in: there are no CA certificates on this machine");
+        }
+        Ok(Serving { pipeline, options, clients, exempt, private, from })
+    }
+}
