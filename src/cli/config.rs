@@ -15,6 +15,7 @@ use crate::base::bounded::read_bounded;
 use crate::base::clock::Clock;
 use crate::base::fault::Fault;
 use crate::base::limits::MAX_SUM;
+use crate::base::text::safe_start_of_line;
 use crate::base::toml_file::{self, Diagnostic, Diagnostics, MAX_FILE};
 use crate::base::tree::{Tree, TreeError, Unreadable, open_named, tree_by_words, work_tree};
 use crate::go::environment::GoEnv;
@@ -347,7 +348,7 @@ fn open(path: &Path, how: PathSource) -> Result<File, TreeError> {
 
 /// The diagnostics of a file; each begins with file, line and column.
 pub(super) fn diagnostics_of(path: &Path, diagnostics: Diagnostics) -> Vec<String> {
-    let shown = path.display();
+    let shown = safe_start_of_line(&path.to_string_lossy());
     let line = |c: Diagnostic| format!("{shown}:{}:{}: {}", c.line, c.column, c.words);
     diagnostics.0.into_iter().map(line).collect()
 }
