@@ -17,6 +17,10 @@ const MAX_FOLDERS: usize = 200_000;
 /// Imports are in the first kilobytes; a C preamble before `import "C"` is the longest text before them.
 const MAX_HEAD: u64 = 256 << 10;
 
+/// The longest import path, in bytes: a module path has at most 500, and the path of a folder in a module is shorter. Each prefix of
+/// an import path is looked up.
+const MAX_PATH: usize = 1_000;
+
 /// The import paths in the module below `folder`, a path without links. Folders that cannot be read have none.
 pub(super) fn imports(folder: &Path) -> HashSet<String> {
     let (mut found, mut folders, mut files) = (HashSet::new(), vec![folder.to_owned()], 0);
@@ -137,6 +141,7 @@ impl<'t> Scanner<'t> {
 
 /// An import path has no escapes: `go` refuses the characters that would need one.
 fn as_path(text: &[u8]) -> Option<String> {
+    let text = (text.len() <= MAX_PATH).then_some(text)?;
     String::from_utf8(text.to_vec()).ok().filter(|path| !path.contains('\\'))
 }
 
@@ -165,6 +170,7 @@ mod tests {
             ("package a /* open", &[]),
             ("package", &[]),
             ("package a\nimport \"open\n", &[]),
+            (&format!("package a\nimport \"x{}\"\nimport \"b\"", "/a".repeat(500)), &["b"]),
         ] {
             assert_eq!(Scanner(text.as_bytes()).imports(), expected, "{text}");
         }

@@ -1,6 +1,7 @@
 //! Entries and answers → report. Pure.
 
-use std::collections::{BTreeMap, HashMap};
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,6 +15,10 @@ use gomodule::artifact::Kind;
 use gomodule::dirhash::H1;
 use gomodule::gosum::AnyHash;
 use gomodule::module::{ModuleVersion, Patterns};
+
+/// Places with the cause of one finding that are listed. A file may have 50,000 lines of one version; nobody reads more than a few. Our
+/// own choice.
+const MAX_ALSO: usize = 10;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules<'a> {
@@ -39,8 +44,7 @@ pub(super) fn judge(
     answers: &HashMap<ModuleVersion, Answer>,
     denials: &HashMap<ModuleVersion, Denial>,
 ) -> Report {
-    let (report, counts, listed) = (Report::default(), BTreeMap::new(), HashMap::new());
-    let mut judge = Judge { rules, answers, denials, report, counts, listed };
+    let mut judge = Judge::new(rules, answers, denials);
     // The first hash of go.sum for each file of a module version.
     let mut first: HashMap<(&ModuleVersion, Kind), &FoundHash> = HashMap::new();
     for entry in entries {
@@ -51,9 +55,7 @@ pub(super) fn judge(
             Entry::Unchecked(unchecked) => judge.report.unchecked.push(unchecked.clone()),
         }
     }
-    let more = judge.counts.iter().filter_map(|((file, code), count)| more(file.as_deref()?, *code, *count));
-    judge.report.findings.extend(more);
-    judge.report
+    judge.done()
 }
 
 struct Judge<'a> {
@@ -62,11 +64,44 @@ struct Judge<'a> {
     denials: &'a HashMap<ModuleVersion, Denial>,
     report: Report,
     counts: BTreeMap<(Option<Arc<Path>>, Code), usize>,
-    /// The first hash of each version with such a finding, and the number of the finding, unless it is over the limit.
-    listed: HashMap<(Code, &'a ModuleVersion), (&'a FoundHash, Option<usize>)>,
+    listed: HashMap<(Code, &'a ModuleVersion, Option<&'a Path>), Listed>,
+    /// The modules with each hash.
+    owners: OnceCell<HashMap<H1, BTreeSet<&'a ModuleVersion>>>,
+}
+
+/// A finding about the hashes of one version in one file, or in the module cache.
+struct Listed {
+    /// What the first hash is of.
+    kind: Kind,
+    /// The number of the finding, unless it is over the limit.
+    number: Option<usize>,
+    /// Further hashes with the same cause.
+    others: usize,
 }
 
 impl<'a> Judge<'a> {
+    fn new(
+        rules: &'a Rules<'a>,
+        answers: &'a HashMap<ModuleVersion, Answer>,
+        denials: &'a HashMap<ModuleVersion, Denial>,
+    ) -> Self {
+        let (report, counts, listed, owners) = Default::default();
+        Self { rules, answers, denials, report, counts, listed, owners }
+    }
+
+    fn done(mut self) -> Report {
+        let more = self.counts.iter().filter_map(|((file, code), count)| more(file.as_deref()?, *code, *count));
+        let findings = &mut self.report.findings;
+        for Listed { number, others, .. } in self.listed.values() {
+            let unlisted = others.saturating_sub(MAX_ALSO);
+            if let Some(one) = number.and_then(|number| findings.get_mut(number)).filter(|_| unlisted > 0) {
+                one.facts.push("also in", &format!("{unlisted} more lines, which are not listed"));
+            }
+        }
+        findings.extend(more);
+        self.report
+    }
+
     /// Reports at most [`MAX_FINDINGS`] of a kind for each file. Returns the number of the finding.
     fn report(&mut self, finding: Finding) -> Option<usize> {
         let file = finding.place.as_ref().map(|place| Arc::clone(&place.file));
@@ -80,19 +115,22 @@ impl<'a> Judge<'a> {
 
     /// Reports a finding about a hash: the zip and the go.mod of one version, in one go.sum or in the module cache, are one entry.
     fn report_once(&mut self, at: &'a FoundHash, finding: Finding) {
-        let key = (finding.code, &at.module);
-        if let Some((_, listed)) = self.listed.get(&key).copied().filter(|(first, _)| is_one_cause(key.0, first, at)) {
-            if let Some(entry) = listed.and_then(|number| self.report.findings.get_mut(number)) {
-                entry.also.push(at.place.clone());
-                if key.0 == Code::HashMismatch {
-                    let kind = at.kind.extension();
-                    finding.facts.iter().for_each(|(name, value)| entry.facts.push(&format!("{name} ({kind})"), value));
-                }
-            }
+        let file = (!at.is_cached()).then_some(&*at.place.file);
+        let key = (finding.code, &at.module, file);
+        let Some(listed) = self.listed.get_mut(&key).filter(|listed| listed.is_one_cause(key.0, at)) else {
+            let number = self.report(finding);
+            self.listed.entry(key).or_insert(Listed { kind: at.kind, number, others: 0 });
             return;
+        };
+        listed.others += 1;
+        let entry = listed.number.and_then(|number| self.report.findings.get_mut(number));
+        if let Some(entry) = entry.filter(|_| listed.others <= MAX_ALSO) {
+            entry.also.push(at.place.clone());
+            if key.0 == Code::HashMismatch {
+                let kind = at.kind.extension();
+                finding.facts.iter().for_each(|(name, value)| entry.facts.push(&format!("{name} ({kind})"), value));
+            }
         }
-        let number = self.report(finding);
-        self.listed.insert(key, (at, number));
     }
 
     /// Compares one hash with the record. `earlier` is the first one of go.sum for the same file of that version.
@@ -172,13 +210,7 @@ impl<'a> Judge<'a> {
         let mut mismatch = finding(Code::HashMismatch, at, format!("the hash of {} is not the proved one", what(at)))
             .fact("found", &found)
             .fact("proved", &format!("{proved} (record {record})"));
-        let owner = |wanted: H1| {
-            let records = self.answers.values().filter_map(|answer| answer.as_ref().ok());
-            let others = records.filter(|record| *record.module() != at.module);
-            let has_it =
-                others.filter(|record| [Kind::Zip, Kind::Mod].map(|kind| record.h1(kind)).contains(&Some(wanted)));
-            has_it.map(|record| record.module().clone()).min()
-        };
+        let owner = |wanted: H1| self.owners().get(&wanted)?.iter().find(|module| ***module != at.module);
         if let Some(owner) = owner(found) {
             mismatch = mismatch.fact("the found hash is", &format!("the proved one of {owner}"));
         }
@@ -186,6 +218,18 @@ impl<'a> Judge<'a> {
             mismatch = mismatch.fact("the proved hash is", &format!("also that of {owner}"));
         }
         mismatch
+    }
+
+    fn owners(&self) -> &HashMap<H1, BTreeSet<&'a ModuleVersion>> {
+        self.owners.get_or_init(|| {
+            let mut owners: HashMap<H1, BTreeSet<&ModuleVersion>> = HashMap::new();
+            for record in self.answers.values().flatten() {
+                for h1 in [Kind::Zip, Kind::Mod].into_iter().filter_map(|kind| record.h1(kind)) {
+                    owners.entry(h1).or_default().insert(record.module());
+                }
+            }
+            owners
+        })
     }
 
     fn unchecked(&mut self, place: &Place, module: &ModuleVersion, answer: Option<&Answer>) {
@@ -227,20 +271,86 @@ fn help_in_cache(code: Code) -> Option<&'static str> {
     }
 }
 
-/// Whether two hashes of one version have the same fault: a version that the database does not know, or whose content changed.
-fn is_one_cause(code: Code, first: &FoundHash, at: &FoundHash) -> bool {
-    let is_one_place = first.place.file == at.place.file || (first.is_cached() && at.is_cached());
-    let is_one_fault = match code {
-        Code::UnknownVersion | Code::PrivateName => true,
-        Code::HashMismatch => first.kind != at.kind,
-        _ => false,
-    };
-    is_one_place && is_one_fault
+impl Listed {
+    /// Whether a further hash of the version has the same fault: a version that the database does not know, or whose content changed,
+    /// which is one zip and one go.mod.
+    fn is_one_cause(&self, code: Code, at: &FoundHash) -> bool {
+        match code {
+            Code::UnknownVersion | Code::PrivateName => true,
+            Code::HashMismatch => self.kind != at.kind && self.others == 0,
+            _ => false,
+        }
+    }
 }
 
 fn what(at: &FoundHash) -> String {
     match at.kind {
         Kind::Mod => format!("the go.mod of {}", at.module),
         Kind::Zip | Kind::Info => at.module.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    fn lines(kinds: &[Kind]) -> Vec<FoundHash> {
+        let file: Arc<Path> = Path::new("go.sum").into();
+        let hash = AnyHash::H1(H1::parse("h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").unwrap());
+        let line = |(number, kind): (u32, &Kind)| {
+            let place = Place { file: Arc::clone(&file), line: Some(number) };
+            FoundHash {
+                place,
+                module: ModuleVersion::parse("b.internal/c@v1.0.0").unwrap(),
+                kind: *kind,
+                hash: hash.clone(),
+            }
+        };
+        (1..).zip(kinds).map(line).collect()
+    }
+
+    fn report(lines: &[FoundHash], code: Code) -> Report {
+        let (exempt, answers, denials) = Default::default();
+        let rules = Rules { exempt: &exempt, withholds_private: true };
+        let mut judge = Judge::new(&rules, &answers, &denials);
+        for at in lines {
+            judge.report_once(at, finding(code, at, "x".to_owned()).fact("found", &at.kind.extension()));
+        }
+        judge.done()
+    }
+
+    #[test]
+    fn of_many_lines_with_one_cause_few_are_listed_and_all_counted() {
+        let one = &report(&lines(&[Kind::Zip; 5_000]), Code::PrivateName).findings;
+        assert_eq!((one.len(), one[0].also.len()), (1, 10));
+        assert_eq!(one[0].facts.iter().last(), Some(("also in", "4989 more lines, which are not listed")));
+        let few = &report(&lines(&[Kind::Zip; 11]), Code::UnknownVersion).findings;
+        assert_eq!((few.len(), few[0].also.len(), few[0].facts.iter().count()), (1, 10, 1));
+    }
+
+    #[test]
+    fn lines_of_one_version_in_two_files_are_two_findings() {
+        let here = lines(&[Kind::Zip, Kind::Mod]);
+        let at = |at: &FoundHash| {
+            let place = Place { file: Path::new("sub/go.sum").into(), ..at.place.clone() };
+            FoundHash { place, ..at.clone() }
+        };
+        let both: Vec<FoundHash> = here.iter().cloned().chain(here.iter().map(at)).collect();
+        for code in [Code::UnknownVersion, Code::HashMismatch] {
+            let found = report(&both, code).findings;
+            assert_eq!(found.iter().map(|one| one.also.len()).collect::<Vec<_>>(), [1, 1]);
+        }
+    }
+
+    #[test]
+    fn a_wrong_zip_and_a_wrong_go_mod_are_one_finding_and_more_wrong_lines_are_others() {
+        let kinds = [&[Kind::Mod][..], &[Kind::Zip; 300]].concat();
+        let found = report(&lines(&kinds), Code::HashMismatch).findings;
+        assert_eq!(found.len(), MAX_FINDINGS + 1);
+        assert_eq!((found[0].also.len(), found[1].also.len()), (1, 0));
+        assert_eq!(found[0].facts.iter().collect::<Vec<_>>(), [("found", "mod"), ("found (zip)", "zip")]);
+        assert!(found[MAX_FINDINGS].message.starts_with("200 more such lines"), "{found:?}");
     }
 }

@@ -36,6 +36,19 @@ pub(crate) fn counted(number: usize, thing: &str) -> String {
     format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
+/// [`safe`] text of a place at the beginning of a line. A runner of CI reads a line that begins with `::`, also after white space, as
+/// a command (<https://docs.github.com/actions/reference/workflow-commands-for-github-actions>): such a path begins with `./`.
+pub(crate) fn safe_start_of_line(place: &str) -> String {
+    let is_usual = |c: char| c.is_ascii_alphanumeric() || "_./".contains(c);
+    let dot = if place.starts_with(is_usual) { "" } else { "./" };
+    format!("{dot}{}", safe(place))
+}
+
+/// Text in which runners of CI find no command: `##[` and `##vso[` begin one anywhere in a line.
+pub(crate) fn without_commands(text: &str) -> String {
+    text.replace("##[", "# #[").replace("##vso[", "# #vso[")
+}
+
 /// The first [`MAX_NAMED`] names of a list, and the number of the others.
 pub(crate) fn some_of(names: &[impl AsRef<str>]) -> String {
     let shown = names.iter().take(MAX_NAMED).map(|name| safe(name.as_ref())).collect::<Vec<_>>().join(", ");
@@ -98,6 +111,22 @@ mod tests {
         assert_eq!(safe_path(Path::new("a\nb")), "a\\nb");
         assert_eq!(safe_joined(FOREIGN), "a\\u{1b}[2J\\u{202e}b; \\u{3164}\\tc  d\u{301} ");
         assert_eq!([0, 1, 2].map(|number| counted(number, "file")), ["0 files", "1 file", "2 files"]);
+    }
+
+    #[test]
+    fn no_line_begins_with_or_has_a_command() {
+        for (place, shown) in [
+            ("::error::x/go.sum", "./::error::x/go.sum"),
+            ("\u{3000}::error::x", "./\u{3000}::error::x"),
+            (" ::x", "./ ::x"),
+            ("sub dir/go.sum:1", "sub dir/go.sum:1"),
+            ("../a", "../a"),
+            ("/r/::x", "/r/::x"),
+            ("_a", "_a"),
+        ] {
+            assert_eq!(safe_start_of_line(place), shown);
+        }
+        assert_eq!(without_commands("###[x]##vso[y]##"), "## #[x]# #vso[y]##");
     }
 
     #[test]

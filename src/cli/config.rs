@@ -15,6 +15,7 @@ use crate::base::bounded::read_bounded;
 use crate::base::clock::Clock;
 use crate::base::fault::Fault;
 use crate::base::limits::MAX_SUM;
+use crate::base::text::safe_start_of_line;
 use crate::base::toml_file::{self, Diagnostic, Diagnostics, MAX_FILE};
 use crate::base::tree::{Tree, TreeError, Unreadable, open_named, tree_by_words, work_tree};
 use crate::go::environment::GoEnv;
@@ -23,7 +24,7 @@ use crate::policy::{self, Policy};
 use crate::store::{Access, Modes, Store, unwritable};
 use crate::sumdb::{Anchor, Client, Database, DatabaseError, Databases};
 use crate::upstream::{Credentials, HttpClient, ProxyList, ProxyListError, Router, Ttls, UpstreamConfig, UpstreamPool};
-use gomodule::gomod::{GoMod, MAX_GO_MOD};
+use gomodule::gomod::{GoMod, MAX_GO_MOD, Replaced, Replacements, Require};
 use gomodule::goversion::GoVersion;
 use gomodule::module::Patterns;
 
@@ -174,12 +175,19 @@ impl Wanted {
     }
 
     fn add(&mut self, path: &Path, how: PathSource, otherwise: &str) -> Result<(), Failure> {
-        let is_go_mod = path.extension().is_some_and(|extension| extension == "mod");
+        let is = |end: &str| path.extension().is_some_and(|extension| extension == end);
+        let is_go_mod = is("mod");
+        if !is_go_mod && !is("sum") {
+            let found = path.display();
+            let message = format!(
+                "expected a go.sum or a go.mod, found {found}: for a workspace name go.work.sum, and the go.mod of each module"
+            );
+            return Err(Failure::new(Fault::Request, message));
+        }
         let (go_mod, go_sum) = (path.with_extension("mod"), path.with_extension("sum"));
         if let Some(text) = read_go_file(&go_mod, how, MAX_GO_MOD, otherwise, is_go_mod)? {
             let text = String::from_utf8_lossy(&text).into_owned();
-            // A module without requirements has no go.sum.
-            let needs_sums = is_go_mod && !GoMod::read(text.as_bytes()).0.requires.is_empty();
+            let needs_sums = is_go_mod && needs_sums(&text);
             self.go_mods.push((text, go_mod.display().to_string()));
             self.add_sums(&go_sum, how, otherwise, needs_sums)
         } else {
@@ -202,6 +210,14 @@ impl Wanted {
             self.refused.extend(toolchains.add_for_main(text, shown, &mut self.plan).err());
         }
     }
+}
+
+/// Whether a module must have a go.sum: `go` writes none if there are no requirements, or if folders replace all of them.
+fn needs_sums(go_mod: &str) -> bool {
+    let (go_mod, _) = GoMod::read(go_mod.as_bytes());
+    let replacements = Replacements::of(&go_mod.replaces);
+    let source = |require: &Require| require.source(replacements.find(&require.path, &require.version));
+    !go_mod.requires.iter().all(|require| matches!(source(require), Ok(Replaced::Folder(_))))
 }
 
 /// The bytes of a go.mod or go.sum; `None` if it is missing, and may be.
@@ -354,7 +370,7 @@ fn open(path: &Path, how: PathSource) -> Result<File, TreeError> {
 
 /// The diagnostics of a file; each begins with file, line and column.
 pub(super) fn diagnostics_of(path: &Path, diagnostics: Diagnostics) -> Vec<String> {
-    let shown = path.display();
+    let shown = safe_start_of_line(&path.to_string_lossy());
     let line = |c: Diagnostic| format!("{shown}:{}:{}: {}", c.line, c.column, c.words);
     diagnostics.0.into_iter().map(line).collect()
 }
@@ -366,4 +382,36 @@ pub(super) fn go_env_line(url: &str, database: &Database, exempt: &Patterns) -> 
         line.push_str(&format!(" GONOSUMDB=\"{exempt}\""));
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test may touch the world, and panic")]
+
+    use super::*;
+
+    fn wanted(name: &str, text: &str) -> Result<Wanted, Failure> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        Wanted::of(&[path], "")
+    }
+
+    #[test]
+    fn a_go_sum_is_needed_if_a_requirement_is_not_replaced_by_a_folder() {
+        let replaced = "module a.com/a\n\nrequire b.com/b v1.0.0\n\nreplace b.com/b => ./b\n";
+        assert_eq!(wanted("go.mod", replaced).unwrap().plan.files(), 0);
+        assert_eq!(wanted("go.mod", "module a.com/a\n").unwrap().plan.files(), 0);
+        for remains in ["require c.com/c v1.0.0\n", "replace b.com/b v1.0.0 => d.com/d v1.2.0\n"] {
+            assert!(wanted("go.mod", &format!("{replaced}{remains}")).is_err(), "{remains}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_no_go_mod_and_no_go_sum_is_refused() {
+        for name in ["go.work", "go", "vendor.txt"] {
+            let Err(failure) = wanted(name, "go 1.27\nuse ./a\n") else { panic!("{name}") };
+            assert!(failure.to_string().contains("expected a go.sum or a go.mod, found "), "{failure}");
+        }
+    }
 }

@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::Colour;
 use super::exit::Failure;
-use crate::base::text::safe_lines;
+use crate::base::text::{safe_lines, without_commands};
 use crate::sumdb::Databases;
 
 /// Ten times a second looks smooth.
@@ -59,7 +59,8 @@ pub(super) fn width() -> usize {
 /// Prints a message to stderr. It may contain untrusted file names, so control characters are escaped, and every line has a prefix:
 /// otherwise CI could read a line as a workflow command.
 pub(super) fn message(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "sumgate: {}", safe_lines(text).replace('\n', "\nsumgate:   "));
+    let text = without_commands(&safe_lines(text));
+    let _ = writeln!(io::stderr().lock(), "sumgate: {}", text.replace('\n', "\nsumgate:   "));
 }
 
 /// The log level of commands that report errors themselves; only failures to store something are logged.

@@ -8,6 +8,7 @@ use super::config::{self, PathSource};
 use super::exit::{Exit, Failure};
 use super::out;
 use crate::base::fault::Fault;
+use crate::base::text::safe_start_of_line;
 use crate::policy::{Age, Denial, Facts, Outcome, Policy, Rule, Step, Verdict};
 use crate::sumdb::known_since;
 use gomodule::module::ModuleVersion;
@@ -18,7 +19,8 @@ pub(super) fn run(command: &PolicyCommand) -> Result<Exit, Failure> {
             let (path, how) = found(file.as_ref()).ok_or_else(none)?;
             Ok(match config::check_policy(&path, how)? {
                 Ok(policy) => {
-                    let (file, today) = (path.display(), crate::policy::day(SystemTime::now()));
+                    let (file, today) =
+                        (safe_start_of_line(&path.to_string_lossy()), crate::policy::day(SystemTime::now()));
                     let doubts = crate::policy::doubtful(&policy, today, crate::policy::day(known_since()));
                     let lines: String = doubts.iter().map(|doubt| format!("{file}:{doubt}\n")).collect();
                     out::print(&format!("{lines}{file} is valid\n"));

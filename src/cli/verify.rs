@@ -15,6 +15,7 @@ use super::runtime::Runtime;
 use super::{hash, out};
 use crate::base::bounded::read_bounded;
 use crate::base::fault::{Fault, in_full};
+use crate::base::text::safe_start_of_line;
 use crate::sumdb::{Database, ModuleRecord};
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::dirhash::H1;
@@ -53,7 +54,7 @@ pub(super) fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
         let message = format!("{}: expected evidence, a record proof or a module zip, found {found}", path.display());
         return Err(Failure::new(Fault::Request, message));
     };
-    out::print(&format!("{}: {message}\n", path.display()));
+    out::print(&format!("{}: {message}\n", safe_start_of_line(&path.to_string_lossy())));
     Ok(Exit::Success)
 }
 

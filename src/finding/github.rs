@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::human::verdict;
 use super::unchecked::{Group, by_cause};
 use super::{Finding, Misbehaviour, Place, RenderOptions, Report, Severity, Unaudited};
-use crate::base::text::{safe, safe_path};
+use crate::base::text::{safe, safe_path, without_commands};
 
 /// GitHub shows ten annotations of a kind for each step, and drops the others without a word (actions/toolkit,
 /// docs/problem-matchers.md).
@@ -115,7 +115,7 @@ impl Told<'_> {
     fn line(&self) -> String {
         let place = self.place().map(|place| format!("{}: ", safe(&place.to_string()))).unwrap_or_default();
         let text = self.text().replace('\n', "; ");
-        format!("- {place}{}[{}]: {text}\n", self.level(), self.title()).replace("##[", "# #[")
+        without_commands(&format!("- {place}{}[{}]: {text}\n", self.level(), self.title()))
     }
 }
 

@@ -7,7 +7,7 @@ use clap::builder::styling::{AnsiColor, Style};
 
 use super::unchecked::by_cause;
 use super::{Ending, Finding, ProofTree, RenderOptions, Report, Severity, Unaudited};
-use crate::base::text::{safe, safe_lines, safe_path};
+use crate::base::text::{safe, safe_lines, safe_start_of_line, without_commands};
 
 /// Lines with one cause that are listed all the same: they do not hide what else is shown.
 const FEW: usize = 5;
@@ -19,32 +19,37 @@ pub(super) fn write(report: &Report, options: &RenderOptions, out: &mut dyn Writ
         if first_apart == Some(at) {
             out.write_all(b"In files that `go` does not read for this repository:\n\n")?;
         }
-        out.write_all(shown(finding, options).as_bytes())?;
+        put(out, &shown(finding, options))?;
         if explained.insert((finding.code, finding.help.as_deref())) {
             let advice = if finding.help.is_some() { "" } else { finding.code.meaning() };
-            out.write_all(wrapped(&format!("{advice} {}", finding.advice()), options.width).as_bytes())?;
+            put(out, &wrapped(&format!("{advice} {}", finding.advice()), options.width))?;
         }
         writeln!(out)?;
     }
     if options.verbose {
-        report.skipped.iter().try_for_each(|skipped| out.write_all(unaudited("skipped", skipped).as_bytes()))?;
+        report.skipped.iter().try_for_each(|skipped| put(out, &unaudited("skipped", skipped)))?;
     }
     for (path, why) in &report.excluded {
-        writeln!(out, "{}: excluded ({})", safe_path(path), safe(why))?;
+        put(out, &format!("{}: excluded ({})\n", safe_start_of_line(&path.to_string_lossy()), safe(why)))?;
     }
     for group in by_cause(&report.unchecked) {
         let summary = group.summary();
         if summary.is_none() || options.verbose || group.lines.len() <= FEW {
-            group.lines.iter().try_for_each(|line| out.write_all(unaudited("not checked", line).as_bytes()))?;
+            group.lines.iter().try_for_each(|line| put(out, &unaudited("not checked", line)))?;
         }
         if let Some(summary) = summary {
-            writeln!(out, "{summary}")?;
+            put(out, &format!("{summary}\n"))?;
         }
     }
     if let Some(one) = &report.misbehaviour {
-        writeln!(out, "{}\n", safe_lines(&one.message).replace('\n', "\n    "))?;
+        put(out, &format!("{}\n\n", safe_lines(&one.message).replace('\n', "\n    ")))?;
     }
-    out.write_all(verdict(report, options).as_bytes())
+    put(out, &verdict(report, options))
+}
+
+/// Writes whole lines.
+fn put(out: &mut dyn Write, lines: &str) -> io::Result<()> {
+    out.write_all(without_commands(lines).as_bytes())
 }
 
 fn shown(finding: &Finding, options: &RenderOptions) -> String {
@@ -53,7 +58,10 @@ fn shown(finding: &Finding, options: &RenderOptions) -> String {
         Severity::Warning => AnsiColor::Yellow,
         Severity::Note => AnsiColor::Cyan,
     };
-    let place = finding.place.as_ref().map_or_else(String::new, |place| format!("{}: ", safe(&place.to_string())));
+    let place = finding
+        .place
+        .as_ref()
+        .map_or_else(String::new, |place| format!("{}: ", safe_start_of_line(&place.to_string())));
     let label = painted(&format!("{}[{}]", finding.severity(), finding.code.name()), colour, options);
     let mut text = format!("{place}{label}: {}\n", safe(&finding.message));
     text.extend(finding.also.iter().map(|place| format!("    also in {}\n", safe(&place.to_string()))));
@@ -65,7 +73,12 @@ fn shown(finding: &Finding, options: &RenderOptions) -> String {
 }
 
 fn unaudited(what: &str, line: &Unaudited) -> String {
-    format!("{}: {what}: {} ({})\n", safe(&line.place.to_string()), safe(&line.module), safe(&line.reason))
+    format!(
+        "{}: {what}: {} ({})\n",
+        safe_start_of_line(&line.place.to_string()),
+        safe(&line.module),
+        safe(&line.reason)
+    )
 }
 
 /// One line with the ending and the counts.

@@ -182,6 +182,22 @@ fn hostile_text_is_escaped_for_terminals_and_workflows() {
 }
 
 #[test]
+fn no_path_begins_a_workflow_command() {
+    for hostile in ["::notice title=x::all good/go.sum", "\u{3000}::stop-commands::x", " ::x", "##[error]x/go.sum"] {
+        let place = Place { file: Path::new(hostile).into(), line: Some(1) };
+        let unaudited = || Unaudited { place: place.clone(), ..unaudited(1, "x") };
+        let one = Finding { place: Some(place.clone()), ..finding(Code::HashMismatch, 2, "##[warning]##vso[x]") };
+        let excluded = vec![(PathBuf::from(hostile), "--exclude".to_owned())];
+        let (findings, skipped) = (vec![one], vec![unaudited()]);
+        let report = Report { findings, skipped, excluded, unchecked: vec![unaudited()], ..clean() };
+        let text = rendered(&report, Format::Human);
+        assert_eq!(text.lines().filter(|line| line.starts_with("./")).count(), 4, "{text}");
+        assert!(!text.lines().any(|line| line.trim_start().starts_with("::")), "{text}");
+        assert!(!text.contains("##[") && !text.contains("##vso["), "{text}");
+    }
+}
+
+#[test]
 fn workflow_commands_have_file_line_and_title() {
     let (report, _) = &reports()[9];
     let text = rendered(report, Format::Github);

@@ -6,6 +6,11 @@
 use super::error::Flaw;
 
 const OPEN_QUOTE: Flaw = Flaw::Form("expected a closing quote on the same line");
+const TOO_MANY_WORDS: Flaw = Flaw::Form("expected at most 100 words on a line");
+
+/// The words of a line. Our own choice: the longest valid lines are those of `retract`, `replace` and `require`, with five or six, and
+/// lines of other directives in a newer `go` are not much longer.
+const MAX_WORDS: usize = 100;
 
 /// The words of a line, and its comment without `//`.
 pub(super) fn words(line: &str) -> Result<(Vec<String>, Option<&str>), Flaw> {
@@ -23,6 +28,9 @@ pub(super) fn words(line: &str) -> Result<(Vec<String>, Option<&str>), Flaw> {
             _ => plain(rest)?,
         };
         let (word, after) = rest.split_at(length);
+        if words.len() == MAX_WORDS {
+            return Err(TOO_MANY_WORDS);
+        }
         words.push(word.to_owned());
         rest = after;
     }
@@ -61,10 +69,13 @@ fn plain(rest: &str) -> Result<usize, Flaw> {
     }
 }
 
-/// Whether Go's `unicode.IsPrint` holds. `escape_debug` escapes all other characters, and besides quotes and backslashes, and
+/// Whether Go's `unicode.IsPrint` holds. `escape_debug` escapes all other characters, and besides ASCII quotes and backslashes, and
 /// combining characters at the beginning of a text.
 fn is_printable(c: char) -> bool {
-    "\"'\\".contains(c) || ['a', c].iter().collect::<String>().escape_debug().eq(['a', c])
+    if c.is_ascii() {
+        return matches!(c, ' '..='~');
+    }
+    ['a', c].iter().collect::<String>().escape_debug().eq(['a', c])
 }
 
 /// The text of a word. Only `"` quotes; other quotes are refused.
@@ -136,6 +147,18 @@ mod tests {
         for wrong in ["\u{feff}module a", "a \u{b} b", "a\u{a0}b", "/* a */", "a/*", "\"a", "`a", "\"a\\\"", "\0"] {
             assert!(words(wrong).is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn a_line_of_too_many_words_is_refused() {
+        assert_eq!(words(&"a ".repeat(MAX_WORDS)).map(|(words, _)| words.len()).unwrap(), MAX_WORDS);
+        assert!(words(&"a,".repeat(MAX_WORDS)).is_err());
+    }
+
+    #[test]
+    fn ascii_is_printable_as_the_general_rule_says() {
+        let ascii: String = (0..128u8).map(char::from).filter(|c| is_printable(*c)).collect();
+        assert_eq!(ascii, (b' '..=b'~').map(char::from).collect::<String>());
     }
 
     #[test]

@@ -43,13 +43,13 @@ struct Block {
 pub(super) struct Lines<'t> {
     texts: std::iter::Zip<std::ops::RangeFrom<u32>, std::str::Split<'t, char>>,
     block: Option<Block>,
-    /// The comments on lines of their own, which belong to the line below.
-    above: Vec<String>,
+    /// The beginning of the comments on lines of their own, which belong to the line below.
+    above: String,
 }
 
 impl<'t> Lines<'t> {
     pub(super) fn of(text: &'t str) -> Self {
-        Self { texts: (1..).zip(text.split('\n')), block: None, above: Vec::new() }
+        Self { texts: (1..).zip(text.split('\n')), block: None, above: String::new() }
     }
 }
 
@@ -69,13 +69,13 @@ impl Iterator for Lines<'_> {
             if words.is_empty() {
                 match comment {
                     None => self.above.clear(),
-                    Some(comment) => self.above.push(comment.to_owned()),
+                    Some(comment) => self.comment(comment),
                 }
                 continue;
             }
             let is_indirect = comment.is_some_and(is_indirect);
-            self.above.extend(comment.map(str::to_owned));
-            let comment = std::mem::take(&mut self.above).join(" ");
+            self.comment(comment.unwrap_or_default());
+            let comment = std::mem::take(&mut self.above);
             let comment: String = comment.trim().chars().take(MAX_COMMENT).collect();
             let line = Line { number, words, comment, is_indirect, in_block: self.block.is_some() };
             if let Some(part) = self.part(line) {
@@ -86,6 +86,18 @@ impl Iterator for Lines<'_> {
 }
 
 impl Lines<'_> {
+    /// Adds a comment, unless there is enough.
+    fn comment(&mut self, comment: &str) {
+        // A character has up to four bytes.
+        if self.above.len() <= 4 * MAX_COMMENT {
+            if !self.above.is_empty() {
+                self.above.push(' ');
+            }
+            // With one more, the last is not at an end, where a space would be removed.
+            self.above.extend(comment.chars().take(MAX_COMMENT + 1));
+        }
+    }
+
     fn part(&mut self, mut line: Line) -> Option<Result<Part, GoModError>> {
         let ends_with = |end: &[&str], words: &[String]| {
             words.len() > end.len() && end.iter().rev().zip(words.iter().rev()).all(|(end, word)| word == end)
