@@ -32,6 +32,8 @@ pub(super) struct Missing {
     pub(super) line: u32,
     /// The required module path.
     pub(super) required: String,
+    /// The required version.
+    pub(super) version: String,
     /// The module version after replacements.
     pub(super) module: ModuleVersion,
     /// The go.mod, whose line `go` always needs; or else the zip, if packages of it are imported.
@@ -92,7 +94,8 @@ pub(super) fn missing(go_mod: &GoMod, around: &Around) -> (Vec<Missing>, Vec<GoM
         } else {
             continue;
         };
-        missing.push(Missing { line: require.line, required: require.path.clone(), module, kind });
+        let (required, version) = (require.path.clone(), require.version.clone());
+        missing.push(Missing { line: require.line, required, version, module, kind });
     }
     (missing, errors)
 }

@@ -6,17 +6,21 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::entry::{Entry, MAX_FINDINGS, more};
-use super::error::ReadError;
+use super::error::{ReadError, ReadFile};
 use super::imports::imports;
 use super::missing::{Around, Missing, missing};
 use super::sums::Sums;
-use super::workspace::{ReadFile, Workspaces};
+use super::vendor::Vendored;
+use super::workspace::Workspaces;
 use crate::base::tree::folder_of;
 use crate::finding::{Code, Finding, Place};
 use crate::go::environment::GoWorkSetting;
 use gomodule::artifact::Kind;
 use gomodule::gomod::{GoMod, GoWork, Replacements};
 use gomodule::gosum::is_utf16;
+
+/// Why no build needs a line.
+const VENDORED: &str = "a build takes packages from the vendor folder, and fails with -mod=readonly";
 
 /// A state of the tree: now, or at the base.
 pub(super) struct State<'a> {
@@ -45,6 +49,9 @@ struct Faults {
     missing: Vec<Missing>,
     /// Missing with GOWORK=off only.
     outside: Vec<Missing>,
+    /// Missing, and no build needs them, for this reason.
+    unneeded: Vec<Missing>,
+    why_unneeded: &'static str,
 }
 
 /// The findings about a go.mod.
@@ -101,11 +108,26 @@ impl Faults {
             // No line of it counts, which is one finding.
             (missing, outside) = Default::default();
         }
-        let more_invalid = errors.count - errors.first.len();
-        let mut invalid: Vec<(u32, String)> =
-            errors.first.iter().chain(&more_errors).map(|error| (error.line, error.to_string())).collect();
-        invalid.sort_by_key(|(line, _)| *line);
-        Ok(Self { invalid, more_invalid, missing, outside })
+        let mut this = Self { missing, outside, ..Self::default() };
+        if is_go_mod && !this.missing.is_empty() {
+            let alone = Vendored::beside(file.path, go_mod.go.as_deref(), state.read);
+            let vendored = if let Some(workspace) = &workspace { &workspace.vendored } else { &alone? };
+            this.are_unneeded(VENDORED, |one| vendored.has(one));
+        }
+        this.more_invalid = errors.count - errors.first.len();
+        this.invalid = errors.first.iter().chain(&more_errors).map(|error| (error.line, error.to_string())).collect();
+        this.invalid.sort_by_key(|(line, _)| *line);
+        Ok(this)
+    }
+
+    /// No build needs those of the missing lines that `is_unneeded` finds.
+    fn are_unneeded(&mut self, why: &'static str, is_unneeded: impl Fn(&Missing) -> bool) {
+        let (unneeded, missing) = std::mem::take(&mut self.missing).into_iter().partition(is_unneeded);
+        self.missing = missing;
+        if !unneeded.is_empty() {
+            self.unneeded = unneeded;
+            self.why_unneeded = why;
+        }
     }
 
     fn of_go_work(file: ModFile, state: &State) -> Result<Self, ReadError> {
@@ -119,20 +141,22 @@ impl Faults {
     }
 
     fn is_none(&self) -> bool {
-        self.invalid.is_empty() && self.missing.is_empty() && self.outside.is_empty()
+        self.invalid.is_empty() && self.missing.is_empty() && self.outside.is_empty() && self.unneeded.is_empty()
     }
 
     /// Removes what was so in an older state of the file.
     fn remove(&mut self, old: &Self, file: ModFile, old_file: ModFile) {
         let [lines, old_lines] = [file, old_file].map(|file| file.bytes.split(|byte| *byte == b'\n').collect());
-        let known: HashSet<(&[u8], &str)> =
+        let known_lines: HashSet<(&[u8], &str)> =
             old.invalid.iter().map(|(line, why)| (text_of(&old_lines, *line), &**why)).collect();
-        self.invalid.retain(|(line, why)| !known.contains(&(text_of(&lines, *line), &**why)));
+        self.invalid.retain(|(line, why)| !known_lines.contains(&(text_of(&lines, *line), &**why)));
         self.more_invalid = self.more_invalid.saturating_sub(old.more_invalid);
         let keys = |missing: &[Missing]| missing.iter().cloned().map(Missing::key).collect::<HashSet<_>>();
-        let (missing, outside) = (keys(&old.missing), keys(&[&old.missing[..], &old.outside].concat()));
+        let missing = keys(&old.missing);
+        let known = keys(&[&old.missing[..], &old.outside, &old.unneeded].concat());
         self.missing.retain(|one| !missing.contains(&one.clone().key()));
-        self.outside.retain(|one| !outside.contains(&one.clone().key()));
+        self.outside.retain(|one| !known.contains(&one.clone().key()));
+        self.unneeded.retain(|one| !known.contains(&one.clone().key()));
     }
 
     /// Removes the missing zips of modules from which no package is imported. The module of an import is the longest required
@@ -178,8 +202,14 @@ impl Faults {
             );
             Finding::new(Code::MissingOutsideWorkspace, message).at(place(first.line))
         });
+        let unneeded = self.unneeded.first().map(|first| {
+            let (count, why, module) = (self.unneeded.len(), self.why_unneeded, &first.module);
+            let message = format!("{count} of the requirements, such as {module}, have no line in {sum}: {why}");
+            Finding::new(Code::MissingUnneeded, message).at(place(first.line))
+        });
+        let notes = outside.into_iter().chain(unneeded);
         let findings = invalid.chain(more(file.path, Code::InvalidGoMod, count)).chain(missing);
-        findings.chain(more(file.path, Code::MissingLine, missing_count)).chain(outside).map(Entry::Finding).collect()
+        findings.chain(more(file.path, Code::MissingLine, missing_count)).chain(notes).map(Entry::Finding).collect()
     }
 }
 

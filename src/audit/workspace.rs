@@ -7,10 +7,11 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::error::ReadError;
+use super::error::{ReadError, ReadFile};
 use super::missing::{Around, Members};
 use super::sums::Sums;
 use super::target::MAX_USED;
+use super::vendor::Vendored;
 use crate::base::tree::{folder_of, lexical};
 use crate::go::environment::GoWorkSetting;
 use gomodule::gomod::{GoMod, GoWork, Replace, Replacements, Use};
@@ -25,9 +26,6 @@ const DEFAULT_GO: [&str; 2] = ["1.18", "1.16"];
 /// The first version that a workspace must not be older than (`gover.GoStrictVersion`).
 const STRICT: &str = "1.21";
 
-/// Reads a file of a workspace; `None` if there is none.
-pub(super) type ReadFile<'r> = &'r dyn Fn(&Path) -> Result<Option<Vec<u8>>, ReadError>;
-
 /// The workspaces that were read, by their go.work files without links.
 #[derive(Debug, Default)]
 pub(super) struct Workspaces(RefCell<HashMap<PathBuf, Rc<Workspace>>>);
@@ -41,6 +39,7 @@ pub(super) struct Workspace {
     replaces: Vec<Replace>,
     module_replaces: Vec<Replace>,
     sums: Sums,
+    pub(super) vendored: Vendored,
     /// Why `go` refuses the modules together, each with a line of go.work.
     pub(super) faults: Vec<(u32, String)>,
 }
@@ -90,6 +89,7 @@ impl Workspace {
             Ok(())
         };
         sum(&mut this, &folder_of(file).join(WORK_SUM))?;
+        this.vendored = Vendored::beside(file, go_work.go.as_deref(), read)?;
         let mut together = Together::of(&go_work);
         for used in go_work.uses.iter().take(MAX_USED) {
             let folder = folder_of(file).join(&used.folder);
@@ -197,6 +197,10 @@ mod tests {
             let workspace = workspaces.around(folder, &GoWorkSetting::Auto, &read).unwrap().unwrap();
             assert_eq!((workspace.members.own.len(), workspace.faults.len()), (200, 0));
         }
-        assert_eq!(*reads.borrow(), 2 + 2 * 200, "go.work, go.work.sum, and two files of each module");
+        assert_eq!(
+            *reads.borrow(),
+            3 + 2 * 200,
+            "go.work, go.work.sum, vendor/modules.txt, and two files of each module"
+        );
     }
 }

@@ -25,6 +25,7 @@ mod audit_base;
 mod audit_cache;
 mod audit_files;
 mod audit_modules;
+mod audit_needed;
 mod audit_odd_files;
 mod audit_records;
 mod audit_scope;
@@ -104,7 +105,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 86] = [
+const TRIALS: [fn() -> Vec<Trial>; 87] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -123,6 +124,7 @@ const TRIALS: [fn() -> Vec<Trial>; 86] = [
     audit_cache::trials,
     audit_files::trials,
     audit_modules::trials,
+    audit_needed::trials,
     audit_odd_files::trials,
     audit_records::trials,
     audit_scope::trials,

@@ -1,0 +1,65 @@
+//! `sumgate audit` beside `go`: requirements without a hash line that a build needs, and those that only other commands need.
+
+use std::path::Path;
+
+use libtest_mimic::Trial;
+use testkit::{Origin, World};
+
+use crate::audit::findings;
+use crate::fixture::{Go, go_trial, origin};
+
+pub fn trials() -> Vec<Trial> {
+    vec![go_trial("needed: a build from a vendor folder needs no lines", vendored)]
+}
+
+const MAIN: &str = "package main\n\nimport \"example.com/hello\"\n\nfunc main() { println(hello.Text()) }\n";
+
+/// A module `app` that uses hello, and needs the lines of its go.sum.
+fn app(go: &Path, origin: &Origin) -> Go {
+    let home = Go::new(go, &origin.url(), &origin.gosumdb()).set("GOFLAGS", "-modcacherw");
+    home.write("app/main.go", MAIN);
+    home.write("app/go.mod", "module example.org/app\n\ngo 1.21\n\nrequire example.com/hello v1.0.0\n");
+    home.must(&["-C", "app", "mod", "tidy"]);
+    home
+}
+
+fn file(home: &Go, name: &str) -> String {
+    std::fs::read_to_string(home.home().join(name)).unwrap()
+}
+
+/// Whether `go` builds app, and the codes of the audit. It fails just where a build fails.
+fn both(home: &Go, more: &[&str]) -> (bool, Vec<String>) {
+    let (builds, output) = home.run(&["-C", "app", "build", "-o", "/dev/null", "./..."]);
+    let (code, found) = findings(home, more);
+    assert_eq!(code, Some(i32::from(!builds)), "{output}\n{found:?}");
+    (builds, found.into_iter().map(|(code, ..)| code).filter(|code| code != "vendor-unproved").collect())
+}
+
+fn codes(codes: &[&str]) -> Vec<String> {
+    codes.iter().map(|code| (*code).to_owned()).collect()
+}
+
+fn vendored(go: &Path) {
+    let origin = origin(World::demo());
+    let home = app(go, &origin);
+    home.must(&["-C", "app", "mod", "vendor"]);
+    let go_mod = file(&home, "app/go.mod");
+    std::fs::remove_file(home.home().join("app/go.sum")).unwrap();
+    assert_eq!(both(&home, &[]), (true, codes(&["missing-unneeded"])));
+    let (builds, _) = home.run(&["-C", "app", "build", "-mod=readonly", "-o", "/dev/null", "./..."]);
+    assert!(!builds, "the note says so");
+    // A folder that is not current does not count.
+    home.write("app/go.mod", &go_mod.replace("hello v1.0.0", "hello v1.1.0"));
+    let (builds, found) = both(&home, &[]);
+    assert!(!builds && found.contains(&"missing-line".to_owned()), "{found:?}");
+    home.write("app/go.mod", &go_mod.replace("go 1.21", "go 1.13"));
+    assert!(!both(&home, &[]).0);
+    // One of a workspace counts in the workspace only.
+    std::fs::remove_dir_all(home.home().join("app/vendor")).unwrap();
+    home.write("app/go.mod", &go_mod);
+    home.write("go.work", "go 1.22\n\nuse ./app\n");
+    home.must(&["work", "vendor"]);
+    _ = std::fs::remove_file(home.home().join("app/go.sum"));
+    _ = std::fs::remove_file(home.home().join("go.work.sum"));
+    assert_eq!(both(&home, &[]), (true, codes(&["missing-unneeded"])));
+}
