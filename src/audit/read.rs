@@ -54,6 +54,10 @@ impl<'a> Reader<'a> {
             now.entries(target, &old.unwrap_or_default(), &mut entries);
         }
         self.judge(target, &now, then.as_ref(), &mut entries)?;
+        if target.apart.is_some() {
+            // `go` does not read the lines that name a toolchain.
+            return Ok(entries);
+        }
         let of_old = |file: fn(&Files) -> &Option<Vec<u8>>| then.as_ref().and_then(|then| file(then).as_deref());
         let pairs = [
             (&target.go_mod, &now.go_mod, of_old(|files| &files.go_mod)),

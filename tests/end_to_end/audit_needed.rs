@@ -9,7 +9,10 @@ use crate::audit::findings;
 use crate::fixture::{Go, go_trial, origin};
 
 pub fn trials() -> Vec<Trial> {
-    vec![go_trial("needed: a build from a vendor folder needs no lines", vendored)]
+    vec![
+        go_trial("needed: a build from a vendor folder needs no lines", vendored),
+        go_trial("needed: a toolchain of a go.mod that go does not read is none", apart),
+    ]
 }
 
 const MAIN: &str = "package main\n\nimport \"example.com/hello\"\n\nfunc main() { println(hello.Text()) }\n";
@@ -62,4 +65,14 @@ fn vendored(go: &Path) {
     _ = std::fs::remove_file(home.home().join("app/go.sum"));
     _ = std::fs::remove_file(home.home().join("go.work.sum"));
     assert_eq!(both(&home, &[]), (true, codes(&["missing-unneeded"])));
+}
+
+fn apart(go: &Path) {
+    let origin = origin(World::demo());
+    let home = app(go, &origin);
+    home.write("app/testdata/x/go.mod", "module x\n\ngo 1.999\n");
+    home.write("app/_x/go.mod", "module x\n\ntoolchain go1.999.9\n");
+    home.write("app/node_modules/p/go.mod", "module p\n\ngo rubbish\n");
+    home.write("app/node_modules/p/go.sum", "");
+    assert_eq!(both(&home, &[]), (true, codes(&[])));
 }
