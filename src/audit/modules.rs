@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::entry::{Entry, MAX_FINDINGS, more};
 use super::error::{ReadError, ReadFile};
 use super::imports::imports;
-use super::missing::{Around, Missing, missing};
+use super::missing::{Around, Lacks, Missing, missing};
 use super::sums::Sums;
 use super::vendor::Vendored;
 use super::workspace::Workspaces;
@@ -18,9 +18,15 @@ use crate::go::environment::GoWorkSetting;
 use gomodule::artifact::Kind;
 use gomodule::gomod::{GoMod, GoWork, Replacements};
 use gomodule::gosum::is_utf16;
+use gomodule::goversion::is_newer;
 
 /// Why no build needs a line.
 const VENDORED: &str = "a build takes packages from the vendor folder, and fails with -mod=readonly";
+const REPLACEMENT: &str =
+    "the folder replaces a module of another go.mod, where `go` does not read it; a build in the folder itself fails";
+/// The first `go` line with which a build reads only the go.mod files of modules that it uses, and of the main module.
+const PRUNED: &str = "1.17";
+const UNUSED: &str = "no package of them is imported, so only commands such as `go list -m all` fail";
 
 /// A state of the tree: now, or at the base.
 pub(super) struct State<'a> {
@@ -37,6 +43,8 @@ pub(super) struct ModFile<'a> {
     pub(super) bytes: &'a [u8],
     /// The go.sum beside it.
     pub(super) sum: &'a [u8],
+    /// Another module takes packages from the folder.
+    pub(super) is_replacement: bool,
 }
 
 /// What is wrong with a file.
@@ -100,19 +108,23 @@ impl Faults {
             Some(workspace) => {
                 let (together, errors) = super::missing::missing(&go_mod, &workspace.as_around());
                 let lines: HashSet<u32> = together.iter().map(|one| one.line).collect();
-                let outside = outside.into_iter().filter(|one| !lines.contains(&one.line)).collect();
+                let outside = outside.into_iter().filter(|one| one.is_line() && !lines.contains(&one.line)).collect();
                 (together, errors, outside)
             }
         };
         if is_utf16(file.sum) {
             // No line of it counts, which is one finding.
-            (missing, outside) = Default::default();
+            missing.retain(|one| !one.is_line());
+            outside.clear();
         }
         let mut this = Self { missing, outside, ..Self::default() };
         if is_go_mod && !this.missing.is_empty() {
             let alone = Vendored::beside(file.path, go_mod.go.as_deref(), state.read);
             let vendored = if let Some(workspace) = &workspace { &workspace.vendored } else { &alone? };
             this.are_unneeded(VENDORED, |one| vendored.has(one));
+        }
+        if file.is_replacement && workspace.is_none() {
+            this.are_unneeded(REPLACEMENT, |_| true);
         }
         this.more_invalid = errors.count - errors.first.len();
         this.invalid = errors.first.iter().chain(&more_errors).map(|error| (error.line, error.to_string())).collect();
@@ -163,7 +175,8 @@ impl Faults {
     /// path that the import begins with.
     fn keep_imported(&mut self, file: ModFile) {
         let missing = || self.missing.iter().chain(&self.outside);
-        if missing().all(|one| one.kind == Kind::Mod) {
+        let is_go_mod = file.path.file_name().is_some_and(|name| name == "go.mod");
+        if missing().next().is_none() || (!is_go_mod && !missing().any(Missing::is_zip)) {
             return;
         }
         let (go_mod, _) = GoMod::read(file.bytes);
@@ -174,19 +187,38 @@ impl Faults {
         };
         let imports = folder_of(file.path).canonicalize().map(|folder| imports(&folder)).unwrap_or_default();
         let imported: HashSet<&str> = imports.iter().filter_map(module_of).collect();
-        let is_needed = |one: &Missing| one.kind == Kind::Mod || imported.contains(&*one.required);
-        self.missing.retain(is_needed);
-        self.outside.retain(is_needed);
+        let is_imported = |one: &Missing| imported.contains(&*one.required);
+        self.missing.retain(|one| !one.is_zip() || is_imported(one));
+        self.outside.retain(|one| !one.is_zip() || is_imported(one));
+        // The vendor folder lacks a requirement: `go` refuses it.
+        let is_refused = self.why_unneeded == VENDORED;
+        // The packages of the module itself are not taken from a requirement. An X.mod is often for `go run` of its requirements.
+        let is_self = |one: &Missing| go_mod.module.as_ref() == Some(&one.required);
+        let is_pruned = go_mod.go.as_deref().is_some_and(|go| !is_newer(PRUNED, go));
+        if is_go_mod && is_pruned && !is_refused {
+            self.are_unneeded(UNUSED, |one| is_self(one) || !is_imported(one));
+        }
     }
 
     fn entries(self, file: ModFile) -> Vec<Entry> {
         let place = |line| Place { file: file.path.into(), line: Some(line) };
         let sum = sum_beside(file.path);
         let sum = sum.file_name().unwrap_or_default().to_string_lossy();
-        let (count, missing_count) = (self.invalid.len() + self.more_invalid, self.missing.len());
-        let invalid = self.invalid.into_iter().take(MAX_FINDINGS);
+        let (missing, sourceless): (Vec<_>, Vec<_>) = self.missing.into_iter().partition(Missing::is_line);
+        let sourceless = sourceless.into_iter().filter_map(|one| match one.what {
+            Lacks::Source(why) => Some((one.line, why)),
+            Lacks::Line(..) => None,
+        });
+        let mut invalid: Vec<_> = self.invalid.into_iter().chain(sourceless).collect();
+        invalid.sort_by_key(|(line, _)| *line);
+        let (count, missing_count) = (invalid.len() + self.more_invalid, missing.len());
+        let invalid = invalid.into_iter().take(MAX_FINDINGS);
         let invalid = invalid.map(|(line, why)| Finding::new(Code::InvalidGoMod, why).at(place(line)));
-        let missing = self.missing.into_iter().take(MAX_FINDINGS).map(|Missing { line, module, kind, .. }| {
+        let lines = missing.into_iter().filter_map(|one| match one.what {
+            Lacks::Line(module, kind) => Some((one.line, module, kind)),
+            Lacks::Source(_) => None,
+        });
+        let missing = lines.take(MAX_FINDINGS).map(|(line, module, kind)| {
             let message = match kind {
                 Kind::Zip => format!("packages of {module} are imported, and {sum} has no line for its zip"),
                 Kind::Mod | Kind::Info => format!("{module} is required, and {sum} has no line for its go.mod"),
@@ -198,12 +230,12 @@ impl Faults {
                 "{} of the requirements, such as {}, have no line in {sum}: a build works in the workspace, and fails with \
                  GOWORK=off",
                 self.outside.len(),
-                first.module
+                first.required
             );
             Finding::new(Code::MissingOutsideWorkspace, message).at(place(first.line))
         });
         let unneeded = self.unneeded.first().map(|first| {
-            let (count, why, module) = (self.unneeded.len(), self.why_unneeded, &first.module);
+            let (count, why, module) = (self.unneeded.len(), self.why_unneeded, &first.required);
             let message = format!("{count} of the requirements, such as {module}, have no line in {sum}: {why}");
             Finding::new(Code::MissingUnneeded, message).at(place(first.line))
         });

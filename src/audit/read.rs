@@ -91,15 +91,16 @@ impl<'a> Reader<'a> {
         let state = State { workspaces: &self.workspaces, setting: self.setting, read: &read_now };
         let earlier = State { workspaces: &self.earlier_workspaces, setting: self.setting, read: &read_then };
         if let (Some(path), Some(bytes)) = (&target.go_mod, &now.go_mod) {
-            let file = ModFile { path, bytes, sum: &now.sum };
-            let then = then.and_then(|then| Some(ModFile { path, bytes: then.go_mod.as_deref()?, sum: &then.sum }));
+            let is_replacement = target.is_replacement;
+            let file = ModFile { path, bytes, sum: &now.sum, is_replacement };
+            let then = then.and_then(|then| Some(ModFile { bytes: then.go_mod.as_deref()?, sum: &then.sum, ..file }));
             entries.extend(of_go_mod((file, &state), then.map(|then| (then, &earlier)))?);
         }
         if let (Some(path), Some(bytes)) = (&target.go_work, &now.go_work)
             && self.is_read(path)
         {
-            let file = ModFile { path, bytes, sum: b"" };
-            let then = then.and_then(|then| Some(ModFile { path, bytes: then.go_work.as_deref()?, sum: b"" }));
+            let file = ModFile { path, bytes, sum: b"", is_replacement: false };
+            let then = then.and_then(|then| Some(ModFile { bytes: then.go_work.as_deref()?, ..file }));
             entries.extend(of_go_work((file, &state), then.map(|then| (then, &earlier)))?);
         }
         Ok(())

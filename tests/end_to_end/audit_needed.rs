@@ -12,6 +12,8 @@ pub fn trials() -> Vec<Trial> {
     vec![
         go_trial("needed: a build from a vendor folder needs no lines", vendored),
         go_trial("needed: a toolchain of a go.mod that go does not read is none", apart),
+        go_trial("needed: a module that stands in for another needs no go.sum", replacement),
+        go_trial("needed: a requirement of which nothing is imported needs no line", unused),
     ]
 }
 
@@ -72,7 +74,37 @@ fn apart(go: &Path) {
     let home = app(go, &origin);
     home.write("app/testdata/x/go.mod", "module x\n\ngo 1.999\n");
     home.write("app/_x/go.mod", "module x\n\ntoolchain go1.999.9\n");
-    home.write("app/node_modules/p/go.mod", "module p\n\ngo rubbish\n");
+    home.write("app/node_modules/p/go.mod", "module p\n\ntoolchain go1.999.9\n");
     home.write("app/node_modules/p/go.sum", "");
     assert_eq!(both(&home, &[]), (true, codes(&[])));
+}
+
+fn replacement(go: &Path) {
+    let origin = origin(World::demo());
+    let home = app(go, &origin);
+    let text = file(&home, "app/go.mod");
+    home.write("app/third_party/lib/go.mod", &text.replace("example.org/app", "example.org/lib"));
+    home.write("app/third_party/lib/a.go", &MAIN.replace("main()", "F()").replace("package main", "package lib"));
+    home.write("app/lib.go", "package main\n\nimport _ \"example.org/lib\"\n");
+    assert!(!both(&home, &[]).0, "nothing leads there");
+    let lib = "\nrequire example.org/lib v0.0.0\n\nreplace example.org/lib => ./third_party/lib\n";
+    home.write("app/go.mod", &format!("{text}{lib}"));
+    assert_eq!(both(&home, &[]), (true, codes(&["missing-unneeded"])));
+    let (builds, _) = home.run(&["-C", "app/third_party/lib", "build", "./..."]);
+    assert!(!builds, "the note says so");
+}
+
+fn unused(go: &Path) {
+    let origin = origin(World::demo());
+    let home = app(go, &origin);
+    let text = file(&home, "app/go.mod");
+    for more in ["example.com/dep/v2 v2.0.1 // indirect", "example.org/app v1.0.0", "ex_com v0.0.0"] {
+        home.write("app/go.mod", &format!("{text}\nrequire {more}\n"));
+        assert_eq!(both(&home, &[]), (true, codes(&["missing-unneeded"])), "{more}");
+        let (lists, _) = home.run(&["-C", "app", "list", "-m", "all"]);
+        assert!(!lists, "the note says so: {more}");
+        // An older module needs the go.mod of every requirement.
+        home.write("app/go.mod", &format!("{}\nrequire {more}\n", text.replace("go 1.21", "go 1.16")));
+        assert!(!both(&home, &[]).0, "{more}");
+    }
 }
