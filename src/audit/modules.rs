@@ -72,7 +72,7 @@ pub(super) fn of_go_mod(now: (ModFile, &State), then: Option<(ModFile, &State)>)
     if let Some((old, state)) = then {
         faults.remove(&Faults::of_go_mod(old, state)?, file, old);
     }
-    faults.keep_imported(file);
+    faults.keep_imported(file, now.1.read);
     Ok(faults.entries(file))
 }
 
@@ -173,7 +173,7 @@ impl Faults {
 
     /// Removes the missing zips of modules from which no package is imported. The module of an import is the longest required
     /// path that the import begins with.
-    fn keep_imported(&mut self, file: ModFile) {
+    fn keep_imported(&mut self, file: ModFile, read: ReadFile) {
         let missing = || self.missing.iter().chain(&self.outside);
         let is_go_mod = file.path.file_name().is_some_and(|name| name == "go.mod");
         if missing().next().is_none() || (!is_go_mod && !missing().any(Missing::is_zip)) {
@@ -185,8 +185,9 @@ impl Faults {
             let cuts = import.rmatch_indices('/').map(|(at, _)| &import[..at]);
             std::iter::once(&**import).chain(cuts).find_map(|path| paths.get(path).copied())
         };
-        let imports = folder_of(file.path).canonicalize().map(|folder| imports(&folder)).unwrap_or_default();
-        let imported: HashSet<&str> = imports.iter().filter_map(module_of).collect();
+        let folder = folder_of(file.path).canonicalize();
+        let imports = folder.map(|folder| imports(&folder, &go_mod.ignores, read)).unwrap_or_default();
+        let imported: HashSet<&str> = imports.iter().chain(&go_mod.tools).filter_map(module_of).collect();
         let is_imported = |one: &Missing| imported.contains(&*one.required);
         self.missing.retain(|one| !one.is_zip() || is_imported(one));
         self.outside.retain(|one| !one.is_zip() || is_imported(one));

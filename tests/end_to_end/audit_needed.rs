@@ -14,6 +14,7 @@ pub fn trials() -> Vec<Trial> {
         go_trial("needed: a toolchain of a go.mod that go does not read is none", apart),
         go_trial("needed: a module that stands in for another needs no go.sum", replacement),
         go_trial("needed: a requirement of which nothing is imported needs no line", unused),
+        go_trial("needed: tools, links and ignored files count as for go", tools),
     ]
 }
 
@@ -107,4 +108,33 @@ fn unused(go: &Path) {
         home.write("app/go.mod", &format!("{}\nrequire {more}\n", text.replace("go 1.21", "go 1.16")));
         assert!(!both(&home, &[]).0, "{more}");
     }
+}
+
+fn tools(go: &Path) {
+    let origin = origin(World::demo());
+    let home = app(go, &origin);
+    let sum: String = file(&home, "app/go.sum")
+        .lines()
+        .filter(|line| line.contains("/go.mod "))
+        .fold(String::new(), |sum, line| sum + line + "\n");
+    home.write("app/go.sum", &sum);
+    home.write("app/main.go", "package main\n\nfunc main() {}\n");
+    let text = file(&home, "app/go.mod");
+    home.write("app/go.mod", &format!("{text}\ntool example.com/hello\n"));
+    let (builds, _) = home.run(&["-C", "app", "build", "tool"]);
+    assert!(!builds && findings(&home, &[]).0 == Some(1), "a tool");
+    home.write("app/go.mod", &text);
+    home.write("app/gen.go", &format!("//go:build ignore\n\n{MAIN}"));
+    home.write("app/old.go", &format!("// +build ignore\n\n{MAIN}"));
+    assert_eq!(both(&home, &[]), (true, codes(&[])));
+    home.write("app/sub/main.go", MAIN);
+    assert_eq!(both(&home, &[]), (false, codes(&["missing-line"])));
+    home.write("app/go.mod", &format!("{text}\nignore ./sub\n"));
+    assert_eq!(both(&home, &[]), (true, codes(&[])));
+    home.write("app/go.mod", &format!("{text}\nignore ./other\n"));
+    home.write("app/text", MAIN);
+    std::fs::remove_file(home.home().join("app/sub/main.go")).unwrap();
+    assert_eq!(both(&home, &[]), (true, codes(&[])));
+    std::os::unix::fs::symlink("../text", home.home().join("app/sub/link.go")).unwrap();
+    assert_eq!(both(&home, &[]), (false, codes(&["missing-line"])));
 }
