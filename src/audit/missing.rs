@@ -10,7 +10,7 @@ use gomodule::module::{ModuleVersion, Version};
 /// What decides, beside a go.mod, where its requirements are taken from.
 pub(super) struct Around<'a> {
     /// Replacements; the first that has one for a module counts.
-    pub(super) replacements: Vec<Replacements<'a>>,
+    pub(super) replacements: Vec<&'a Replacements>,
     pub(super) sums: &'a Sums,
     /// In a workspace.
     pub(super) workspace: Option<&'a Members>,

@@ -94,7 +94,8 @@ impl Faults {
         let (go_mod, errors) = GoMod::read(file.bytes);
         let mut sums = Sums::default();
         sums.add(file.sum);
-        let alone = Around { replacements: vec![Replacements::of(&go_mod.replaces)], sums: &sums, workspace: None };
+        let replacements = Replacements::of(&go_mod.replaces);
+        let alone = Around { replacements: vec![&replacements], sums: &sums, workspace: None };
         let (outside, errors_alone) = missing(&go_mod, &alone);
         let is_go_mod = file.path.file_name().is_some_and(|name| name == "go.mod");
         let needs_workspace = is_go_mod && !(outside.is_empty() && errors_alone.is_empty());

@@ -36,8 +36,8 @@ pub(super) struct Workspace {
     /// The folders of its modules, without links.
     used: HashSet<PathBuf>,
     members: Members,
-    replaces: Vec<Replace>,
-    module_replaces: Vec<Replace>,
+    replaces: Replacements,
+    module_replaces: Replacements,
     sums: Sums,
     pub(super) vendored: Vendored,
     /// Why `go` refuses the modules together, each with a line of go.work.
@@ -102,21 +102,21 @@ impl Workspace {
                     let (go_mod, _) = GoMod::read(&bytes);
                     this.faults.extend(together.add(used, &folder, &go_mod));
                     this.members.add(&go_mod);
-                    this.module_replaces.extend(go_mod.replaces);
+                    go_mod.replaces.into_iter().for_each(|replace| this.module_replaces.add(replace));
                 }
                 None => this.faults.push((used.line, "expected a go.mod in the folder, found none".to_owned())),
             }
             sum(&mut this, &folder.join("go.sum"))?;
         }
         this.faults.extend(together.replaces_members(&this.members));
-        this.replaces = go_work.replaces;
+        this.replaces = Replacements::of(&go_work.replaces);
         Ok(this)
     }
 
     /// What decides about the requirements of its modules.
     pub(super) fn as_around(&self) -> Around<'_> {
         Around {
-            replacements: [&self.replaces, &self.module_replaces].map(Replacements::of).into(),
+            replacements: vec![&self.replaces, &self.module_replaces],
             sums: &self.sums,
             workspace: Some(&self.members),
         }
