@@ -53,11 +53,11 @@ impl<'a> Reader<'a> {
             let old = old.map(|then| then.sum.split(|byte| *byte == b'\n').map(fields).collect());
             now.entries(target, &old.unwrap_or_default(), &mut entries);
         }
-        self.judge(target, &now, then.as_ref(), &mut entries)?;
+        // `go` does not read it for this repository, and a test may need a go.mod that is wrong.
         if target.apart.is_some() {
-            // `go` does not read the lines that name a toolchain.
             return Ok(entries);
         }
+        self.judge(target, &now, then.as_ref(), &mut entries)?;
         let of_old = |file: fn(&Files) -> &Option<Vec<u8>>| then.as_ref().and_then(|then| file(then).as_deref());
         let pairs = [
             (&target.go_mod, &now.go_mod, of_old(|files| &files.go_mod)),
@@ -82,10 +82,6 @@ impl<'a> Reader<'a> {
         then: Option<&Files>,
         entries: &mut Vec<Entry>,
     ) -> Result<(), ReadError> {
-        // `go` does not read it for this repository, and a test may need a go.mod that is wrong.
-        if target.apart.is_some() && target.sum.is_none() {
-            return Ok(());
-        }
         let read_now = |path: &Path| Ok(self.around(path));
         let read_then = |path: &Path| Ok(self.base.map(|base| base.earlier(path)).transpose()?.flatten());
         let state = State { workspaces: &self.workspaces, setting: self.setting, read: &read_now };

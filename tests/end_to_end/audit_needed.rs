@@ -75,7 +75,7 @@ fn apart(go: &Path) {
     let home = app(go, &origin);
     home.write("app/testdata/x/go.mod", "module x\n\ngo 1.999\n");
     home.write("app/_x/go.mod", "module x\n\ntoolchain go1.999.9\n");
-    home.write("app/node_modules/p/go.mod", "module p\n\ntoolchain go1.999.9\n");
+    home.write("app/node_modules/p/go.mod", "module p\n\ngo rubbish\n");
     home.write("app/node_modules/p/go.sum", "");
     assert_eq!(both(&home, &[]), (true, codes(&[])));
 }
