@@ -20,6 +20,7 @@ mod read;
 mod sums;
 mod target;
 mod toolchain;
+mod vendor;
 mod workspace;
 
 use std::collections::{BTreeSet, HashMap, HashSet};

@@ -53,6 +53,10 @@ pub struct GoMod {
     pub replaces: Vec<Replace>,
     /// The retracted versions of the module itself.
     pub retractions: Vec<Retraction>,
+    /// The packages of the tools.
+    pub tools: Vec<String>,
+    /// The folders that patterns such as `./...` leave out.
+    pub ignores: Vec<String>,
 }
 
 impl GoMod {
@@ -172,9 +176,16 @@ impl Reader {
             }
             "tool" => {
                 let tool = lexer::text(only(&words)?)?;
-                is_import_path(&tool).then_some(()).ok_or(Flaw::Expected { expected: "a package path", found: tool })
+                if !is_import_path(&tool) {
+                    return Err(Flaw::Expected { expected: "a package path", found: tool });
+                }
+                self.go_mod.tools.push(tool);
+                Ok(())
             }
-            "ignore" => lexer::text(only(&words)?).map(drop),
+            "ignore" => {
+                self.go_mod.ignores.push(lexer::text(only(&words)?)?);
+                Ok(())
+            }
             _ => Err(Flaw::Form("expected a directive of go.mod, such as require, at the beginning of the line")),
         }
     }

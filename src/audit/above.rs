@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::target::{Found, MAX_USED, Target, targets, text_of};
 use crate::base::tree::folder_of;
-use gomodule::gomod::GoWork;
+use gomodule::gomod::{GoMod, GoWork};
 
 /// The files of a module, and of a workspace.
 const OF_MODULE: [&str; 2] = ["go.mod", "go.sum"];
@@ -51,6 +51,25 @@ pub(super) fn used_folders(found: &Found) -> HashSet<PathBuf> {
         used.filter_map(|used| folder_of(go_work).join(used.folder).canonicalize().ok())
     });
     used.collect()
+}
+
+/// The folders, without links, by which go.mod and go.work files replace modules.
+pub(super) fn replacing_folders(found: &Found) -> HashSet<PathBuf> {
+    let mut folders = HashSet::new();
+    for target in found.targets.iter().filter(|target| target.apart.is_none()) {
+        for file in [&target.go_mod, &target.go_work].into_iter().flatten() {
+            let text = text_of(&found.tree, file).filter(|text| text.contains("=>")).unwrap_or_default();
+            let replaces = match file.extension() {
+                Some(end) if end == "work" => GoWork::read(text.as_bytes()).0.replaces,
+                _ => GoMod::read(text.as_bytes()).0.replaces,
+            };
+            let new = replaces.into_iter().map(|replace| replace.new).filter(|(_, version)| version.is_none());
+            // Each folder is looked up once: a file of 16 MiB may have 500,000 lines.
+            let new: BTreeSet<PathBuf> = new.take(MAX_USED).map(|(new, _)| folder_of(file).join(new)).collect();
+            folders.extend(new.iter().filter_map(|folder| folder.canonicalize().ok()));
+        }
+    }
+    folders
 }
 
 /// A folder as the user would write it: relative to the working folder, unless an absolute path was given.

@@ -1,11 +1,14 @@
 //! Why a target cannot be read.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::base::limits::MAX_SUM;
 use crate::base::tree::Unreadable;
 use crate::repository::BaseError;
+
+/// Reads a file beside the one under audit; `None` if there is none.
+pub(super) type ReadFile<'r> = &'r dyn Fn(&Path) -> Result<Option<Vec<u8>>, ReadError>;
 
 /// Why a target cannot be read.
 #[derive(Debug, thiserror::Error)]

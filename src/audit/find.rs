@@ -152,6 +152,7 @@ pub fn find(path: &Path, left_out: &LeftOut) -> Result<Found, FindError> {
         return Err(FindError::Nothing(path.to_owned()));
     }
     include_used_folders(&mut found);
+    mark_replacements(&mut found);
     Ok(found)
 }
 
@@ -216,6 +217,18 @@ fn include_used_folders(found: &mut Found) {
         if folder_of(&target.file()).canonicalize().is_ok_and(|folder| used.contains(&folder)) {
             target.apart = None;
         }
+    }
+}
+
+/// `go` does not read the go.sum of a folder that replaces a module.
+fn mark_replacements(found: &mut Found) {
+    if found.targets.iter().all(|target| target.sum.is_some()) {
+        return;
+    }
+    let folders = above::replacing_folders(found);
+    for target in found.targets.iter_mut().filter(|target| target.sum.is_none()) {
+        let folder = folder_of(&target.file()).canonicalize();
+        target.is_replacement = folder.is_ok_and(|folder| folders.contains(&folder));
     }
 }
 

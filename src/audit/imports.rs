@@ -1,4 +1,5 @@
-//! The packages that the .go files of a module import, whatever their build constraints are.
+//! The packages that the .go files of a module import, whatever their build constraints are; but as for `go mod tidy`, the tag
+//! `ignore` and `ignore` lines of go.mod leave files out.
 //!
 //! Only the beginning of each file is read: its comments, the package clause and the imports
 //! (<https://go.dev/ref/spec#Import_declarations>). A file that is not Go code has no imports here.
@@ -8,6 +9,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use super::error::ReadFile;
 use crate::base::tree::open_regular;
 
 /// The largest modules have some 20,000 .go files.
@@ -21,15 +23,16 @@ const MAX_HEAD: u64 = 256 << 10;
 /// an import path is looked up.
 const MAX_PATH: usize = 1_000;
 
-/// The import paths in the module below `folder`, a path without links. Folders that cannot be read have none.
-pub(super) fn imports(folder: &Path) -> HashSet<String> {
-    let (mut found, mut folders, mut files) = (HashSet::new(), vec![folder.to_owned()], 0);
+/// The import paths in the module below `folder`, a path without links. Folders that cannot be read have none, and neither have
+/// those that match `ignores`. `read` reads the files that are links.
+pub(super) fn imports(root: &Path, ignores: &[String], read: ReadFile) -> HashSet<String> {
+    let (mut found, mut folders, mut files) = (HashSet::new(), vec![root.to_owned()], 0);
     let mut count = 0;
     while let Some(folder) = folders.pop() {
         count += 1;
         let (inside, go_files, is_module) = entries(&folder);
         // A module of its own.
-        if count > 1 && is_module {
+        if count > 1 && (is_module || is_ignored(&folder, root, ignores)) {
             continue;
         }
         for file in go_files {
@@ -37,7 +40,8 @@ pub(super) fn imports(folder: &Path) -> HashSet<String> {
             if files > MAX_FILES {
                 return found;
             }
-            found.extend(head(&file).map(|head| Scanner(&head).imports()).unwrap_or_default());
+            let head = head(&file, read).filter(|head| !has_tag_ignore(head)).unwrap_or_default();
+            found.extend(Scanner(&head).imports());
         }
         folders.extend(inside.into_iter().take(MAX_FOLDERS.saturating_sub(count + folders.len())));
     }
@@ -62,8 +66,35 @@ fn entries(folder: &Path) -> (Vec<PathBuf>, Vec<PathBuf>, bool) {
     (folders, files, has_go_mod)
 }
 
-fn head(file: &Path) -> Option<Vec<u8>> {
-    let file: File = open_regular(file).ok()??;
+/// Whether an `ignore` line names the folder or one above it: `./` means the folder of the module, otherwise any folder.
+fn is_ignored(folder: &Path, root: &Path, ignores: &[String]) -> bool {
+    if ignores.is_empty() {
+        return false;
+    }
+    let below = format!("/{}/", folder.strip_prefix(root).unwrap_or(folder).display());
+    ignores.iter().any(|pattern| match pattern.strip_prefix("./") {
+        Some(pattern) => below.starts_with(&format!("/{}/", pattern.trim_matches('/'))),
+        None => below.contains(&format!("/{}/", pattern.trim_matches('/'))),
+    })
+}
+
+/// Whether a build constraint needs the tag `ignore`, which no build sets (<https://pkg.go.dev/cmd/go#hdr-Build_constraints>).
+/// An expression with `||`, `!` or parentheses is not evaluated.
+fn has_tag_ignore(head: &[u8]) -> bool {
+    let lines = head.split(|byte| *byte == b'\n').map(|line| String::from_utf8_lossy(line.trim_ascii()));
+    let mut comments = lines.take_while(|line| line.is_empty() || line.starts_with("//"));
+    comments.any(|line| {
+        let is_of = |word: &str, and: &str| word.split(and).any(|tag| tag.trim() == "ignore");
+        let old = line.strip_prefix("//").and_then(|line| line.trim_start().strip_prefix("+build "));
+        match line.strip_prefix("//go:build ") {
+            Some(words) => !words.contains(['|', '!', '(']) && is_of(words, "&&"),
+            None => old.is_some_and(|words| words.split_whitespace().all(|word| is_of(word, ","))),
+        }
+    })
+}
+
+fn head(file: &Path, read: ReadFile) -> Option<Vec<u8>> {
+    let Some(file): Option<File> = open_regular(file).ok()? else { return read(file).ok()? };
     let mut head = Vec::new();
     file.take(MAX_HEAD).read_to_end(&mut head).ok()?;
     Some(head)
@@ -203,7 +234,7 @@ mod tests {
         }
         std::os::unix::fs::symlink(root.path().join("m"), root.path().join("link")).unwrap();
         write("go.mod", "of the module itself");
-        let mut found: Vec<String> = imports(root.path()).into_iter().collect();
+        let mut found: Vec<String> = imports(root.path(), &[], &|_| Ok(None)).into_iter().collect();
         found.sort();
         assert_eq!(found, ["in/a", "in/b", "in/c"]);
     }

@@ -10,7 +10,7 @@ use gomodule::module::{ModuleVersion, Version};
 /// What decides, beside a go.mod, where its requirements are taken from.
 pub(super) struct Around<'a> {
     /// Replacements; the first that has one for a module counts.
-    pub(super) replacements: Vec<Replacements<'a>>,
+    pub(super) replacements: Vec<&'a Replacements>,
     pub(super) sums: &'a Sums,
     /// In a workspace.
     pub(super) workspace: Option<&'a Members>,
@@ -32,16 +32,33 @@ pub(super) struct Missing {
     pub(super) line: u32,
     /// The required module path.
     pub(super) required: String,
-    /// The module version after replacements.
-    pub(super) module: ModuleVersion,
-    /// The go.mod, whose line `go` always needs; or else the zip, if packages of it are imported.
-    pub(super) kind: Kind,
+    /// The required version.
+    pub(super) version: String,
+    pub(super) what: Lacks,
+}
+
+/// What a requirement does not have.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Lacks {
+    /// The line of the module version after replacements: of its go.mod, or else of its zip, which `go` needs if packages of it
+    /// are imported.
+    Line(ModuleVersion, Kind),
+    /// A place from which `go` can take it, for this reason.
+    Source(String),
 }
 
 impl Missing {
     /// What distinguishes it from other missing lines.
-    pub(super) fn key(self) -> (ModuleVersion, Kind) {
-        (self.module, self.kind)
+    pub(super) fn key(self) -> Lacks {
+        self.what
+    }
+
+    pub(super) fn is_zip(&self) -> bool {
+        matches!(self.what, Lacks::Line(_, Kind::Zip))
+    }
+
+    pub(super) fn is_line(&self) -> bool {
+        matches!(self.what, Lacks::Line(..))
     }
 }
 
@@ -58,8 +75,8 @@ impl Members {
     }
 }
 
-/// The requirements without a line, and those that `go` cannot take from anywhere. Whether packages of a module are imported is
-/// not checked here.
+/// The requirements without a line or a source, and the excluded ones. Whether packages of a module are imported is not checked
+/// here.
 pub(super) fn missing(go_mod: &GoMod, around: &Around) -> (Vec<Missing>, Vec<GoModError>) {
     let (mut missing, mut errors) = (Vec::new(), Vec::new());
     for require in &go_mod.requires {
@@ -73,11 +90,15 @@ pub(super) fn missing(go_mod: &GoMod, around: &Around) -> (Vec<Missing>, Vec<GoM
             continue;
         }
         let replace = around.replacements.iter().find_map(|replacements| replacements.find(path, version));
+        let lacks = |what| {
+            let (required, version) = (require.path.clone(), require.version.clone());
+            Missing { line: require.line, required, version, what }
+        };
         let module = match require.source(replace) {
             Ok(Replaced::Module(module)) => module,
             Ok(Replaced::Folder(_)) => continue,
             Err(error) => {
-                errors.push(error);
+                missing.push(lacks(Lacks::Source(error.to_string())));
                 continue;
             }
         };
@@ -92,7 +113,7 @@ pub(super) fn missing(go_mod: &GoMod, around: &Around) -> (Vec<Missing>, Vec<GoM
         } else {
             continue;
         };
-        missing.push(Missing { line: require.line, required: require.path.clone(), module, kind });
+        missing.push(lacks(Lacks::Line(module, kind)));
     }
     (missing, errors)
 }

@@ -53,6 +53,10 @@ impl<'a> Reader<'a> {
             let old = old.map(|then| then.sum.split(|byte| *byte == b'\n').map(fields).collect());
             now.entries(target, &old.unwrap_or_default(), &mut entries);
         }
+        // `go` does not read it for this repository, and a test may need a go.mod that is wrong.
+        if target.apart.is_some() {
+            return Ok(entries);
+        }
         self.judge(target, &now, then.as_ref(), &mut entries)?;
         let of_old = |file: fn(&Files) -> &Option<Vec<u8>>| then.as_ref().and_then(|then| file(then).as_deref());
         let pairs = [
@@ -78,24 +82,21 @@ impl<'a> Reader<'a> {
         then: Option<&Files>,
         entries: &mut Vec<Entry>,
     ) -> Result<(), ReadError> {
-        // `go` does not read it for this repository, and a test may need a go.mod that is wrong.
-        if target.apart.is_some() && target.sum.is_none() {
-            return Ok(());
-        }
         let read_now = |path: &Path| Ok(self.around(path));
         let read_then = |path: &Path| Ok(self.base.map(|base| base.earlier(path)).transpose()?.flatten());
         let state = State { workspaces: &self.workspaces, setting: self.setting, read: &read_now };
         let earlier = State { workspaces: &self.earlier_workspaces, setting: self.setting, read: &read_then };
         if let (Some(path), Some(bytes)) = (&target.go_mod, &now.go_mod) {
-            let file = ModFile { path, bytes, sum: &now.sum };
-            let then = then.and_then(|then| Some(ModFile { path, bytes: then.go_mod.as_deref()?, sum: &then.sum }));
+            let is_replacement = target.is_replacement;
+            let file = ModFile { path, bytes, sum: &now.sum, is_replacement };
+            let then = then.and_then(|then| Some(ModFile { bytes: then.go_mod.as_deref()?, sum: &then.sum, ..file }));
             entries.extend(of_go_mod((file, &state), then.map(|then| (then, &earlier)))?);
         }
         if let (Some(path), Some(bytes)) = (&target.go_work, &now.go_work)
             && self.is_read(path)
         {
-            let file = ModFile { path, bytes, sum: b"" };
-            let then = then.and_then(|then| Some(ModFile { path, bytes: then.go_work.as_deref()?, sum: b"" }));
+            let file = ModFile { path, bytes, sum: b"", is_replacement: false };
+            let then = then.and_then(|then| Some(ModFile { bytes: then.go_work.as_deref()?, ..file }));
             entries.extend(of_go_work((file, &state), then.map(|then| (then, &earlier)))?);
         }
         Ok(())

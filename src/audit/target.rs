@@ -29,6 +29,8 @@ pub struct Target {
     pub go_work: Option<PathBuf>,
     /// Why `go` does not read it for this repository.
     pub apart: Option<&'static str>,
+    /// It has no sum, and another module takes packages from its folder by a replacement.
+    pub is_replacement: bool,
     /// The user named the sum.
     pub is_named: bool,
     /// The path as written lies in no repository, so the file may lie anywhere.

@@ -7,10 +7,11 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::error::ReadError;
+use super::error::{ReadError, ReadFile};
 use super::missing::{Around, Members};
 use super::sums::Sums;
 use super::target::MAX_USED;
+use super::vendor::Vendored;
 use crate::base::tree::{folder_of, lexical};
 use crate::go::environment::GoWorkSetting;
 use gomodule::gomod::{GoMod, GoWork, Replace, Replacements, Use};
@@ -25,9 +26,6 @@ const DEFAULT_GO: [&str; 2] = ["1.18", "1.16"];
 /// The first version that a workspace must not be older than (`gover.GoStrictVersion`).
 const STRICT: &str = "1.21";
 
-/// Reads a file of a workspace; `None` if there is none.
-pub(super) type ReadFile<'r> = &'r dyn Fn(&Path) -> Result<Option<Vec<u8>>, ReadError>;
-
 /// The workspaces that were read, by their go.work files without links.
 #[derive(Debug, Default)]
 pub(super) struct Workspaces(RefCell<HashMap<PathBuf, Rc<Workspace>>>);
@@ -38,9 +36,10 @@ pub(super) struct Workspace {
     /// The folders of its modules, without links.
     used: HashSet<PathBuf>,
     members: Members,
-    replaces: Vec<Replace>,
-    module_replaces: Vec<Replace>,
+    replaces: Replacements,
+    module_replaces: Replacements,
     sums: Sums,
+    pub(super) vendored: Vendored,
     /// Why `go` refuses the modules together, each with a line of go.work.
     pub(super) faults: Vec<(u32, String)>,
 }
@@ -90,6 +89,7 @@ impl Workspace {
             Ok(())
         };
         sum(&mut this, &folder_of(file).join(WORK_SUM))?;
+        this.vendored = Vendored::beside(file, go_work.go.as_deref(), read)?;
         let mut together = Together::of(&go_work);
         for used in go_work.uses.iter().take(MAX_USED) {
             let folder = folder_of(file).join(&used.folder);
@@ -102,21 +102,21 @@ impl Workspace {
                     let (go_mod, _) = GoMod::read(&bytes);
                     this.faults.extend(together.add(used, &folder, &go_mod));
                     this.members.add(&go_mod);
-                    this.module_replaces.extend(go_mod.replaces);
+                    go_mod.replaces.into_iter().for_each(|replace| this.module_replaces.add(replace));
                 }
                 None => this.faults.push((used.line, "expected a go.mod in the folder, found none".to_owned())),
             }
             sum(&mut this, &folder.join("go.sum"))?;
         }
         this.faults.extend(together.replaces_members(&this.members));
-        this.replaces = go_work.replaces;
+        this.replaces = Replacements::of(&go_work.replaces);
         Ok(this)
     }
 
     /// What decides about the requirements of its modules.
     pub(super) fn as_around(&self) -> Around<'_> {
         Around {
-            replacements: [&self.replaces, &self.module_replaces].map(Replacements::of).into(),
+            replacements: vec![&self.replaces, &self.module_replaces],
             sums: &self.sums,
             workspace: Some(&self.members),
         }
@@ -197,6 +197,10 @@ mod tests {
             let workspace = workspaces.around(folder, &GoWorkSetting::Auto, &read).unwrap().unwrap();
             assert_eq!((workspace.members.own.len(), workspace.faults.len()), (200, 0));
         }
-        assert_eq!(*reads.borrow(), 2 + 2 * 200, "go.work, go.work.sum, and two files of each module");
+        assert_eq!(
+            *reads.borrow(),
+            3 + 2 * 200,
+            "go.work, go.work.sum, vendor/modules.txt, and two files of each module"
+        );
     }
 }

@@ -54,6 +54,9 @@ codes! {
     MissingOutsideWorkspace Note
         "The requirements have lines only in other files of the workspace: with GOWORK=off a build fails."
         "If the module is built alone, too, run `GOWORK=off go mod tidy` in its folder.";
+    MissingUnneeded Note
+        "Requirements have no line in go.sum, and a build does not need it: other `go` commands fail."
+        "If you need those commands, too, run `go mod tidy` and commit go.sum.";
     PrivateName Warning
         "The name looks private, and no pattern exempts it; `go` would send it to the public database."
         "Set GOPRIVATE (or --nosumdb) to a pattern that covers it.";

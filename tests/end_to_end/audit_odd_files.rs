@@ -72,6 +72,8 @@ const REASONS: &[(Accepts, &str, &str)] = &[
     (Accepts::Go, "conflicting-lines", "`go` compares with the first of several lines only, until their order changes"),
     (Accepts::Go, "hash-mismatch", "`go` compares with the lines that it needs"),
     (Accepts::Go, "unknown-version", "`go` looks at the lines that it needs"),
+    (Accepts::GoWork, "missing-unneeded", "the module graph of a workspace is not asked for here"),
+    (Accepts::Go, "the folder replaces a module", "a note about builds in the folder itself"),
     (Accepts::GoWork, "missing-line", "in a workspace `go` asks the database and writes the line by itself"),
     (Accepts::Audit, "updates to go.mod needed", "only the module graph shows that a higher version is needed"),
     (Accepts::Audit, "(imported by ", "only the code of dependencies shows which indirect zips are needed"),
@@ -91,12 +93,13 @@ const REASONS: &[(Accepts, &str, &str)] = &[
     (Accepts::Audit, "./main.go:", "the compiler refuses the code"),
 ];
 
-/// What `audit` finds in the cases, notes left out.
+/// What `audit` finds in the cases; of the notes, only that some `go` commands fail.
 fn findings(go: &Go) -> BTreeMap<usize, Vec<String>> {
     let (_, output) = go.sumgate(&["audit", "--format", "json"]);
     let document: Value = serde_json::from_str(&output[output.find('{').unwrap()..]).unwrap();
     let mut found: BTreeMap<usize, Vec<String>> = BTreeMap::new();
-    for finding in document["findings"].as_array().unwrap().iter().filter(|finding| finding["severity"] != "note") {
+    let counts = |finding: &&Value| finding["severity"] != "note" || finding["code"] == "missing-unneeded";
+    for finding in document["findings"].as_array().unwrap().iter().filter(counts) {
         let file = finding["place"]["file"].as_str().unwrap();
         let nth = file.split('/').next().unwrap().parse().unwrap();
         let text = format!("{file}:{} {} {}", finding["place"]["line"], finding["code"], finding["message"]);

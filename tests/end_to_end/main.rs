@@ -25,6 +25,7 @@ mod audit_base;
 mod audit_cache;
 mod audit_files;
 mod audit_modules;
+mod audit_needed;
 mod audit_odd_files;
 mod audit_records;
 mod audit_scope;
@@ -108,7 +109,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 90] = [
+const TRIALS: [fn() -> Vec<Trial>; 91] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -127,6 +128,7 @@ const TRIALS: [fn() -> Vec<Trial>; 90] = [
     audit_cache::trials,
     audit_files::trials,
     audit_modules::trials,
+    audit_needed::trials,
     audit_odd_files::trials,
     audit_records::trials,
     audit_scope::trials,
