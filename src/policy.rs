@@ -8,6 +8,7 @@
 //! policy can be evaluated in stages: first by name, then by age, then by size.
 
 mod doubtful;
+mod expiry;
 mod file;
 mod loosened;
 mod range;
@@ -21,7 +22,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::ValueEnum;
 use jiff::civil::Date;
 
-pub use doubtful::{Doubt, doubtful};
+pub use doubtful::{Doubt, doubtful, misleading};
+pub use expiry::Expiry;
 pub use file::{ValueError, age, parse};
 pub use loosened::loosened;
 pub use range::{Range, RangeError};
@@ -118,6 +120,8 @@ pub struct Policy {
     unknown_modules: Option<u32>,
     max_zip_size: Option<At<u64>>,
     toolchains: Option<At<Vec<Range<GoVersion>>>>,
+    /// Comparisons of `toolchains` with a version such as go1.26, which may mean all its releases.
+    lines_of_go: Vec<At<String>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,7 +137,7 @@ struct Selection {
 pub struct Exception {
     selection: Selection,
     from: Vec<Rule>,
-    expires: Date,
+    expires: Expiry,
 }
 
 impl Selection {
@@ -166,8 +170,8 @@ impl Exception {
         self.selection.modules.to_string()
     }
 
-    /// The last day on which it applies.
-    pub fn expires(&self) -> Date {
+    /// When it ends.
+    pub fn expires(&self) -> Expiry {
         self.expires
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::content_list::{ContentList, sha256_of};
 use super::error::{AirgapError, Refusal};
 use super::fetch_plan::FetchPlan;
-use super::layout::{ExportEntry, LIST, MAX_ENTRIES, MAX_LIST};
+use super::layout::{ExportEntry, LIST, MAX_ENTRIES, MAX_LIST, NameError};
 use crate::base::bounded::text_bounded;
 use crate::base::fault::Fault;
 use crate::base::limits::MAX_DEPTH;
@@ -59,7 +59,11 @@ impl Contents {
                 let why = if meta.is_dir() { "is nested too deeply" } else { "is not a regular file" };
                 return Err(refused(why.to_owned()));
             }
-            let entry = ExportEntry::parse(name, databases).map_err(|why| refused(why.to_string()))?;
+            let entry = ExportEntry::parse(name, databases).map_err(|why| match why {
+                // Such as .DS_Store, ._NAME and "System Volume Information", which systems add to a medium.
+                NameError::Unknown => refused(format!("{why}: remove it")),
+                _ => refused(why.to_string()),
+            })?;
             if meta.len() > entry.max_len() {
                 return Err(refused(format!("is longer than {} bytes", entry.max_len())));
             }

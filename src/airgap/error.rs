@@ -54,8 +54,12 @@ pub enum AirgapError {
     /// The export has the name of an archive of another format.
     #[error("{} is neither a folder nor a .tar.zst: choose one of these", .0.display())]
     OtherArchive(PathBuf),
-    /// The file is not an archive of zstd and tar.
-    #[error("{} is not an export: expected a .tar.zst that `sumgate cache export` wrote (it cannot be read: {cause})", path.display())]
+    /// The file is not an archive of tar with zstd or gzip.
+    #[error(
+        "{} is not an export: expected a .tar.zst that `sumgate cache export` wrote, or a .tar.gz of its files (it cannot be read: \
+         {cause}); if they were packed in another way, unpack the archive, and import the folder",
+        path.display()
+    )]
     NotAnExport {
         /// The file.
         path: PathBuf,

@@ -1,18 +1,20 @@
 //! Unpacks an untrusted archive into a new folder.
 //!
 //! An export has regular files with known names only, each once and within the limit of its kind. An archive with anything
-//! else (links, devices, other names, sparse files) is refused as a whole. The tar reader interprets only the header
-//! (POSIX.1-1988 ustar); the long names of GNU tar are read here, up to a limit.
+//! else (links, devices, other names, sparse files) is refused as a whole. People pack exports again: gzip is read like zstd,
+//! `./` before a name and entries of folders are ignored. The tar reader interprets only the header (POSIX.1-1988 ustar); the
+//! long names of GNU tar are read here, up to a limit.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Cursor, Read, Write};
 use std::path::Path;
 
+use flate2::read::MultiGzDecoder;
 use tar::EntryType;
 
 use super::error::AirgapError;
-use super::layout::{ExportEntry, MAX_ENTRIES, MAX_NAME};
+use super::layout::{ExportEntry, MAX_ENTRIES, MAX_NAME, NameError};
 use crate::base::bounded::{first, read_bounded};
 
 /// The most that is unpacked. Module caches of large companies have less.
@@ -26,6 +28,10 @@ const MAX_WINDOW: u32 = 27;
 /// Zeros after the last entry: GNU tar fills up to 10 KiB.
 const MAX_PADDING: u64 = 64 << 10;
 const CHUNK: usize = 64 << 10;
+/// The first bytes of a gzip stream (RFC 1952, 2.3.1).
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+/// What to do with an archive that other programs made in their own way.
+const UNPACK: &str = "unpack the archive, and import the folder";
 
 /// Unpacks `archive` into the empty folder `into`. Blocks.
 pub(crate) fn unpack(archive: &Path, into: &Path, databases: &[String]) -> Result<(), AirgapError> {
@@ -44,11 +50,7 @@ pub fn unpack_from(
 ) -> Result<(), AirgapError> {
     let damaged =
         |name: &str, error: &io::Error| AirgapError::malformed(archive, name, format!("cannot be read: {error}"));
-    let decoder = zstd::Decoder::new(stream).and_then(|mut decoder| {
-        decoder.window_log_max(MAX_WINDOW)?;
-        Ok(decoder)
-    });
-    let decoder = decoder.map_err(|error| damaged("the beginning", &error))?;
+    let decoder = decoder(stream).map_err(|error| damaged("the beginning", &error))?;
     let left = len.saturating_mul(MAX_RATIO).saturating_add(MIN_TOTAL).min(MAX_TOTAL);
     let mut tar = tar::Archive::new(Bounded { inner: decoder, left });
     let (mut seen, mut long_name) = (HashSet::new(), None);
@@ -74,25 +76,49 @@ pub fn unpack_from(
             continue;
         }
         let name = long_name.take().unwrap_or(header);
-        let refused = |why: String| AirgapError::malformed(archive, &name, why);
-        if kind != EntryType::Regular {
-            return Err(refused("is not a regular file".to_owned()));
+        let name = name.strip_prefix("./").unwrap_or(&name);
+        let refused = |why: String| AirgapError::malformed(archive, name, why);
+        match kind {
+            EntryType::Regular => {}
+            // The folders of the files are made with them.
+            EntryType::Directory => continue,
+            EntryType::XHeader | EntryType::XGlobalHeader => {
+                return Err(refused(format!("has an extended header (pax), which no export has: {UNPACK}")));
+            }
+            _ => return Err(refused("is not a regular file".to_owned())),
         }
-        let limit = ExportEntry::parse(&name, databases).map_err(|why| refused(why.to_string()))?.max_len();
+        let entry_name = ExportEntry::parse(name, databases).map_err(|why| match why {
+            NameError::Unknown => refused(format!("{why}: {UNPACK}")),
+            _ => refused(why.to_string()),
+        })?;
+        let limit = entry_name.max_len();
         if entry.size() > limit {
             return Err(refused(format!("is longer than {limit} bytes")));
         }
-        if !seen.insert(name.clone()) {
+        if !seen.insert(name.to_owned()) {
             return Err(refused("appears twice".to_owned()));
         }
         let len = entry.size();
-        if copy(&mut entry, &into.join(&name), |error| damaged(&name, &error))? != len {
+        if copy(&mut entry, &into.join(name), |error| damaged(name, &error))? != len {
             return Err(refused("is truncated".to_owned()));
         }
     }
-    // Read to the end: zstd compares its checksum only there.
+    // Read to the end: zstd and gzip compare their checksums only there.
     let rest = read_bounded(tar.into_inner(), MAX_PADDING).map_err(|error| damaged("the end", &error))?;
     rest.map(drop).ok_or_else(|| AirgapError::malformed(archive, "the end", "is followed by other data"))
+}
+
+/// Decodes gzip, and anything else as zstd.
+fn decoder<'s>(mut stream: impl Read + 's) -> io::Result<Box<dyn Read + 's>> {
+    let start = first(&mut stream, GZIP.len() as u64)?;
+    let is_gzip = start == GZIP;
+    let stream = Cursor::new(start).chain(stream);
+    if is_gzip {
+        return Ok(Box::new(MultiGzDecoder::new(stream)));
+    }
+    let mut decoder = zstd::Decoder::new(stream)?;
+    decoder.window_log_max(MAX_WINDOW)?;
+    Ok(Box::new(decoder))
 }
 
 /// The output of the decoder, up to a limit.

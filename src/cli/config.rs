@@ -307,9 +307,14 @@ pub(super) fn find_policy() -> Option<PathBuf> {
     Some(found.strip_prefix(&folder).map(Path::to_owned).unwrap_or(found))
 }
 
-/// Reads a policy that must be valid.
+/// Reads a policy that must be valid. Says what it does not mean, but seems to say.
 pub(super) fn read_policy(path: &Path, how: PathSource) -> Result<Policy, Failure> {
-    check_policy(path, how)?.map_err(|diagnostics| Failure::new(Fault::Request, diagnostics.join("\n")))
+    let read = check_policy(path, how)?;
+    let policy = read.map_err(|diagnostics| Failure::new(Fault::Request, diagnostics.join("\n")))?;
+    for doubt in policy::misleading(&policy) {
+        out::message(&format!("{}:{doubt}", path.display()));
+    }
+    Ok(policy)
 }
 
 /// Reads a policy. Each diagnostic begins with file, line and column.

@@ -72,7 +72,7 @@ fn explain(module: &ModuleVersion, policy: Option<&PathBuf>, age: Option<Age>) -
             Outcome::Denies(denial) => format!("denies ({}:{}): {}", path.display(), denial.line, denial.reason),
             Outcome::Lifted { denial: Denial { line: own, reason, .. }, line, until } => {
                 let file = path.display();
-                format!("would deny ({file}:{own}): {reason}; lifted by the exception in line {line} until {until}")
+                format!("would deny ({file}:{own}): {reason}; lifted by the exception in line {line} {}", until.in_words())
             }
         };
         if let Some(line) = expired {
@@ -94,7 +94,7 @@ pub(super) fn decided(path: &Path, verdict: &Verdict) -> (Exit, String) {
     let mut message = format!("allowed by {file}");
     for step in &verdict.steps {
         if let Outcome::Lifted { denial, line, until } = &step.outcome {
-            message.push_str(&format!("; the exception in line {line} lifts {} until {until}", denial.rule));
+            message.push_str(&format!("; the exception in line {line} lifts {} {}", denial.rule, until.in_words()));
         }
     }
     let open = verdict.steps.iter().filter(|step| step.outcome == Outcome::NotKnown).map(|step| step.rule.name());

@@ -104,7 +104,9 @@ impl Lists {
         }
         let Some(version) = newest_of(&filtered.versions) else {
             // Nothing is left: if the policy denies the newest, say why.
-            admission.examine(&newest, expectations).await?;
+            if let Err(error) = admission.examine(&newest, expectations).await {
+                return Err(self.naming_older(admission, &newest, error).await);
+            }
             return Err(MirrorError::NothingLeft(path.clone()));
         };
         if version == newest.version {
@@ -113,6 +115,20 @@ impl Lists {
         let module = ModuleVersion { path: path.clone(), version };
         let body = self.infos.metadata.info(&Artifact { module, kind: Kind::Info }).await?.body;
         Ok(Cached { body, ..cached }.with_newest(filtered.newest_is_known))
+    }
+
+    /// The denial of an `@latest` without a tag, with the newest older commit that is stored and allowed, if there is one.
+    async fn naming_older(&self, admission: &Admission, newest: &ModuleVersion, error: MirrorError) -> MirrorError {
+        let MirrorError::Denied { module, mut denial } = error else { return error };
+        let (context, path) = (&self.infos.context, newest.path.clone());
+        let stored = blocking(&context.store, move |store| Ok(store.tree().versions_here(&path)?)).await;
+        // Without the store the denial is still right.
+        let mut older = stored.unwrap_or_default();
+        older.retain(|version| version.is_pseudo() && *version < newest.version);
+        if let Some(version) = newest_of(&admission.allowed(&newest.path, older, &context.expectations).await) {
+            denial.reason.push_str(&format!("; the newest commit here that passes is {}@{version}", newest.path));
+        }
+        MirrorError::Denied { module, denial }
     }
 
     /// `@latest` of what is stored: the newest release; without any, the newest pre-release; without any, the newest

@@ -5,6 +5,7 @@ use std::fmt;
 use jiff::civil::Date;
 
 use super::{Policy, in_words, wide::HOSTS};
+use gomodule::goversion::GoVersion;
 
 /// Something doubtful, with its line in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,8 +27,27 @@ impl fmt::Display for Doubt {
 pub fn doubtful(policy: &Policy, today: Date, known_since: Date) -> Vec<Doubt> {
     let mut found: Vec<Doubt> = denials(policy).chain(expired(policy, today)).collect();
     found.extend(min_age(policy, today, known_since));
+    found.extend(misleading(policy));
     found.sort_by_key(|doubt| doubt.line);
     found
+}
+
+/// What does other things than it seems to say: a comparison in `toolchains` with go1.26, which is its first release.
+pub fn misleading(policy: &Policy) -> Vec<Doubt> {
+    let words = |written: &str| {
+        let sign = written.find("go").map_or("", |at| written[..at].trim());
+        let line = written.trim_start_matches(sign).trim();
+        let (major, minor) = GoVersion::parse(line)?.line();
+        let (next, only) =
+            (format!("go{major}.{}", minor.checked_add(1)?), format!("{line} in toolchains is {line}.0 alone"));
+        Some(match sign {
+            "<=" => format!("{only}: to allow all of its releases write \"<{next}\""),
+            ">" => format!("{only}: to leave out all of its releases write \">={next}\""),
+            _ => format!("{only}: for all of its releases write \">={line}, <{next}\""),
+        })
+    };
+    let doubts = policy.lines_of_go.iter().filter_map(|at| Some(Doubt { line: at.line, words: words(&at.value)? }));
+    doubts.collect()
 }
 
 /// Patterns of `[[deny]]` that match what is below a module, but not the module itself.
@@ -56,7 +76,7 @@ fn denials(policy: &Policy) -> impl Iterator<Item = Doubt> {
 }
 
 fn expired(policy: &Policy, today: Date) -> impl Iterator<Item = Doubt> {
-    policy.exceptions.iter().filter(move |exception| exception.expires < today).map(|exception| Doubt {
+    policy.exceptions.iter().filter(move |exception| !exception.expires.includes(today)).map(|exception| Doubt {
         line: exception.line(),
         words: format!(
             "the exception for {} expired on {}: remove it, or set a later day",
@@ -123,13 +143,32 @@ mod tests {
     }
 
     #[test]
+    fn a_line_of_go_is_its_first_release() {
+        let of = |ranges: &str| found(&format!("[policy]\ntoolchains = [\n  {ranges}\n]\n"));
+        for (range, words) in [
+            ("go1.26", "for all of its releases write \">=go1.26, <go1.27\""),
+            (">=go1.25.3, = go1.26", "for all of its releases write \">=go1.26, <go1.27\""),
+            ("go1.25.3 || <=go1.26", "to allow all of its releases write \"<go1.27\""),
+            ("> go1.26", "to leave out all of its releases write \">=go1.27\""),
+        ] {
+            let expected = format!("go1.26 in toolchains is go1.26.0 alone: {words}");
+            assert_eq!(of(&format!("\"go1.25.1\",\n  \"{range}\"")), [(4, expected)], "{range}");
+        }
+        for fine in [">=go1.26, <go1.27", "go1.26.0", "go1.27rc1", "<=go1.26.7"] {
+            assert_eq!(of(&format!("\"{fine}\"")), [], "{fine}");
+        }
+    }
+
+    #[test]
     fn an_exception_that_expired_lifts_nothing() {
         let exception = |day: &str| {
             format!("[[exception]]\nmodule = \"a.com\"\nfrom = [\"deny\"]\nreason = \"x\"\nexpires = {day}\n")
         };
         let words = "the exception for a.com expired on 2026-11-26: remove it, or set a later day";
         assert_eq!(found(&exception("2026-11-26")), [(1, words.to_owned())]);
-        assert_eq!(found(&exception("2026-11-27")), []);
+        for valid in ["2026-11-27", "\"never\""] {
+            assert_eq!(found(&exception(valid)), []);
+        }
     }
 
     #[test]

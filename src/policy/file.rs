@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{At, Exception, Policy, Range, RangeError, Rule, Selection};
+use super::{At, Exception, Expiry, Policy, Range, RangeError, Rule, Selection};
 use crate::base::duration::duration;
 use crate::base::toml_file::{self, Diagnostics, Reader, Text, patterns};
 use gomodule::goversion::GoVersion;
@@ -58,7 +58,7 @@ struct ExceptionTable {
     versions: Option<Text>,
     from: Vec<Text>,
     reason: Text,
-    expires: Spanned<toml::value::Datetime>,
+    expires: Spanned<toml::Value>,
 }
 
 /// Parses `sumgate.toml`.
@@ -94,6 +94,12 @@ impl PolicyReader<'_, '_> {
                 let ranges = toolchains.get_ref().iter().filter_map(|text| self.0.checked(text, toolchain));
                 At { value: ranges.collect(), line: self.line_of(toolchains) }
             }),
+            lines_of_go: table
+                .toolchains
+                .iter()
+                .flat_map(Spanned::get_ref)
+                .flat_map(|text| self.lines_of_go(text))
+                .collect(),
         };
         if let (None, Some(allow)) = (policy.default_deny, file.allow.first()) {
             self.0.report(allow.span().start, "[[allow]] has no effect without default = \"deny\" in [policy]");
@@ -116,6 +122,22 @@ impl PolicyReader<'_, '_> {
                 None
             }
         }
+    }
+
+    /// The comparisons with a version of two numbers that mean its first release; `>=` and `<` have the same meaning for its line.
+    fn lines_of_go(&self, text: &Text) -> Vec<At<String>> {
+        let comparisons = text.get_ref().split([',', '|']).map(str::trim);
+        let is_line = |comparison: &&str| {
+            let version = comparison.trim_start_matches(['<', '>', '=']).trim();
+            let is_bound =
+                comparison.starts_with(">=") || (comparison.starts_with('<') && !comparison.starts_with("<="));
+            !is_bound
+                && version.bytes().all(|byte| !matches!(byte, b'-' | b' '))
+                && version.matches('.').count() == 1
+                && GoVersion::parse(version).is_some()
+                && GoVersion::parse(&format!("{version}.0")).is_some()
+        };
+        comparisons.filter(is_line).map(|value| At { value: value.to_owned(), line: self.line_of(text) }).collect()
     }
 
     fn value<T, E: fmt::Display>(
@@ -155,18 +177,23 @@ impl PolicyReader<'_, '_> {
         if from.is_empty() {
             self.0.report(table.span().start, "from is empty: expected at least one rule");
         }
-        let date = match expires.get_ref() {
-            toml::value::Datetime { date: Some(date), time: None, offset: None } => {
-                let part = |n: u8| i8::try_from(n).unwrap_or_default();
-                let year = i16::try_from(date.year).unwrap_or_default();
-                Date::new(year, part(date.month), part(date.day)).ok()
-            }
-            _ => None,
-        };
-        if date.is_none() {
-            self.0.report(expires.span().start, "expected a date such as 2027-01-31");
+        let end = expiry(expires.get_ref());
+        if end.is_none() {
+            self.0.report(expires.span().start, "expected a date such as 2027-01-31, or \"never\"");
         }
-        Exception { selection, from: rules, expires: date.unwrap_or(Date::MIN) }
+        Exception { selection, from: rules, expires: end.unwrap_or(Expiry::After(Date::MIN)) }
+    }
+}
+
+fn expiry(value: &toml::Value) -> Option<Expiry> {
+    match value {
+        toml::Value::String(text) if text == "never" => Some(Expiry::Never),
+        toml::Value::Datetime(toml::value::Datetime { date: Some(date), time: None, offset: None }) => {
+            let part = |n: u8| i8::try_from(n).unwrap_or_default();
+            let year = i16::try_from(date.year).unwrap_or_default();
+            Date::new(year, part(date.month), part(date.day)).ok().map(Expiry::After)
+        }
+        _ => None,
     }
 }
 

@@ -272,8 +272,10 @@ fn matching_exceptions_are_all_used_and_the_last_day_counts() {
     };
     let verdict = judge(["2026-01-01", "2026-12-01", "2027-12-01"]);
     assert_eq!(verdict.denial, None);
-    let until = Date::new(2027, 12, 1).unwrap();
+    let until = Expiry::After(Date::new(2027, 12, 1).unwrap());
     assert!(matches!(verdict.steps[0].outcome, Outcome::Lifted { line: 13, until: day, .. } if day == until));
+    let verdict = judge(["2027-12-01", "\"never\"", "9999-12-31"]);
+    assert!(matches!(verdict.steps[0].outcome, Outcome::Lifted { line: 8, until: Expiry::Never, .. }));
     let verdict = judge(["2026-02-01", "2026-03-01", "2026-01-01"]);
     let Outcome::Denies(denial) = &verdict.steps[0].outcome else { panic!("{verdict:?}") };
     assert!(denial.reason.ends_with("(an exception for it expired on 2026-03-01)"), "{denial}");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::civil::Date;
 
-use super::{Policy, Rule};
+use super::{Expiry, Policy, Rule};
 use crate::base::text::one_line;
 use gomodule::goversion::GoVersion;
 use gomodule::module::ModuleVersion;
@@ -110,8 +110,8 @@ pub enum Outcome {
         denial: Denial,
         /// The line of the exception.
         line: u32,
-        /// The last day of the exception.
-        until: Date,
+        /// When the exception ends.
+        until: Expiry,
     },
 }
 
@@ -256,7 +256,7 @@ impl Case<'_> {
             return Step { rule, outcome: Outcome::Denies(denial), expired: None };
         };
         let (line, until) = (longest.line(), longest.expires);
-        if today <= until {
+        if until.includes(today) {
             return Step { rule, outcome: Outcome::Lifted { denial, line, until }, expired: None };
         }
         denial.reason.push_str(&format!(" (an exception for it expired on {until})"));

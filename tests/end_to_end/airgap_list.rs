@@ -11,6 +11,10 @@ use crate::fixture::{files, mount_trial, on_mount, origin, trial};
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("airgap: what an export lost on its way is named, and nothing of it is pinned", lost),
+        trial(
+            "airgap: an export that people packed again is imported, or the message says what to remove",
+            packed_again,
+        ),
         mount_trial("airgap: a folder that a full disk cut off is not an export", cut_off),
     ]
 }
@@ -58,6 +62,61 @@ fn lost() {
         if name.ends_with(".mod") {
             assert!(!files(&there.join("pins")).contains_key(name), "nothing vouches for it but the list");
         }
+    }
+}
+
+fn packed_again() {
+    let origin = origin(World::demo());
+    let folder = tempfile::tempdir().unwrap();
+    let go_sum = go_sum(&origin, folder.path(), &TWO);
+    let (data, out) = (folder.path().join("data"), folder.path().join("out"));
+    assert_eq!(fetch(&origin, &data, &["-m", &go_sum]).0, Some(0));
+    let export = ["cache", "export", "--for", &go_sum, out.to_str().unwrap()];
+    assert_eq!(sumgate(&data, &nowhere(&origin), &export).0, Some(0));
+    let tried = std::cell::Cell::new(0);
+    let import = |from: &Path| {
+        tried.set(tried.get() + 1);
+        let there = folder.path().join(format!("there-{}", tried.get()));
+        let (code, said) = sumgate(&there, &nowhere(&origin), &["cache", "import", from.to_str().unwrap()]);
+        (code, said, files(&there.join("proxy")))
+    };
+    let expected = import(&out);
+    assert_eq!(expected.0, Some(0), "{}", expected.1);
+    let tar = |pack: &str| {
+        let packed = folder.path().join("packed");
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", &format!("cd \"$0\" && {pack} > \"$1\"")]).args([&out, &packed]);
+        assert!(shell.status().unwrap().success(), "{pack}");
+        import(&packed)
+    };
+    // With `./` and entries of folders; without both; in two members of gzip.
+    let gzip = ["tar -cz .", "find * -type f | tar -cz -T -", "tar -c . | (head -c 2000 | gzip; gzip)"];
+    for pack in gzip {
+        let (code, said, taken) = tar(pack);
+        assert!(code == Some(0) && taken == expected.2, "{pack}: {code:?} {said}");
+    }
+    let unpack = "unpack the archive, and import the folder";
+    for (pack, words) in [
+        ("tar -c .", unpack),
+        ("tar -cz --format=posix .", unpack),
+        ("tar -cz ../out", unpack),
+        ("tar -cz . | head -c 3000", "cannot be read"),
+        ("(tar -cz .; echo more)", "cannot be read"),
+    ] {
+        let (code, said, taken) = tar(pack);
+        assert!(code == Some(1) && said.contains(words) && taken.is_empty(), "{pack}: {code:?} {said}");
+    }
+    for name in [".DS_Store", "example.com/._hello", "System Volume Information/IndexerVolumeGuid"] {
+        let place = out.join(name);
+        std::fs::create_dir_all(place.parent().unwrap()).unwrap();
+        std::fs::write(&place, "x").unwrap();
+        let (code, said, taken) = import(&out);
+        let words = format!("{name:?} is not a name that an export has: remove it");
+        assert!(code == Some(1) && said.contains(&words) && taken.is_empty(), "{name}: {code:?} {said}");
+        assert!(tar("tar -cz .").1.contains(unpack), "{name}");
+        std::fs::remove_file(&place).unwrap();
+        // The folders that are left do not matter.
+        assert_eq!(import(&out).0, Some(0), "{name}");
     }
 }
 

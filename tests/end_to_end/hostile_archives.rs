@@ -66,30 +66,40 @@ fn refused_as_a_whole() {
         "/tmp/escaped.mod",
         "example.com/hello/@v/../../../../../../../../tmp/escaped.mod",
         "example.com/hello/./@v/v1.0.0.mod",
-        "./example.com/hello/@v/v1.0.0.mod",
+        "././example.com/hello/@v/v1.0.0.mod",
+        ".//example.com/hello/@v/v1.0.0.mod",
+        "./../escaped.mod",
         "example.com/Hello/@v/v1.0.0.mod",
         "example.com/hello/@v/v1.0.0.exe",
         "sumdb/other.example/latest",
         "",
     ] {
         let from = archive(folder, |tar| entry(tar, regular, name, 1, b"x"));
-        must_refuse(&origin, folder, &from, &format!("{name:?} is"));
+        let shown = name.strip_prefix("./").unwrap_or(name);
+        must_refuse(&origin, folder, &from, &format!("{shown:?} is"));
     }
     let kinds = [
         EntryType::Symlink,
         EntryType::Link,
         EntryType::Char,
         EntryType::Fifo,
-        EntryType::Directory,
         EntryType::GNUSparse,
-        EntryType::XHeader,
-        EntryType::XGlobalHeader,
         EntryType::GNULongLink,
     ];
     for kind in kinds {
         let from = archive(folder, |tar| entry(tar, kind, NAME, 0, b""));
         must_refuse(&origin, folder, &from, "is not a regular file");
     }
+    for kind in [EntryType::XHeader, EntryType::XGlobalHeader] {
+        let from = archive(folder, |tar| entry(tar, kind, NAME, 0, b""));
+        must_refuse(&origin, folder, &from, "(pax), which no export has: unpack the archive, and import the folder");
+    }
+    // A folder is ignored, and makes none outside.
+    let from = archive(folder, |tar| {
+        entry(tar, EntryType::Directory, "../outside/", 0, b"");
+        entry(tar, EntryType::Symlink, NAME, 0, b"");
+    });
+    must_refuse(&origin, folder, &from, "is not a regular file");
     let from = archive(folder, |tar| {
         entry(tar, regular, NAME, 1, b"a");
         entry(tar, regular, NAME, 1, b"b");

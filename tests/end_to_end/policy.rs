@@ -24,6 +24,7 @@ pub fn trials() -> Vec<Trial> {
         trial("policy: GONOSUMDB does not override a rule", exempt_is_not_allowed),
         trial("policy: check and explain", check_and_explain),
         trial("policy: explain names the exception, its end, and an expired one", explain_exceptions),
+        trial("policy: an exception for good, and a toolchain that is one release where a line was meant", for_good),
         trial("policy: an unreadable policy is an error", policy_that_cannot_be_read),
     ]
 }
@@ -218,6 +219,42 @@ fn exempt_is_not_allowed() {
     let (_origin, _folder, mirror) = mirror_under(&named, &["--nosumdb", "example.com"]);
     assert_eq!(get(&mirror.url, path).status, 200);
     assert_eq!(get(&mirror.url, "/example.com/legacy/@v/v2.0.0+incompatible.zip").status, 403);
+}
+
+fn for_good() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("sumgate.toml");
+    let file = file.to_str().unwrap();
+    std::fs::write(
+        file,
+        "[policy]\npre-releases = \"deny\"\ntoolchains = [\"go1.26\", \">=go1.25.3, <go1.26\", \"go1.24.0\"]\n\n\
+         [[exception]]\nmodule = \"a.com\"\nfrom = [\"pre-releases\"]\nreason = \"ours\"\nexpires = \"never\"\n",
+    )
+    .unwrap();
+    let said = |words: &[&str]| {
+        let output = run(words);
+        (output.status.code(), [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap()))
+    };
+    let warning = format!("{file}:3: warning: go1.26 in toolchains is go1.26.0 alone: for all of its releases write");
+    let (code, [out, _]) = said(&["policy", "check", file]);
+    assert!(code == Some(0) && out.starts_with(&warning) && out.matches("warning").count() == 1, "{code:?} {out}");
+    let (code, [out, err]) = said(&["policy", "explain", "--policy", file, "a.com@v1.0.0-rc.1"]);
+    assert!(code == Some(0) && out.contains("the exception in line 5") && out.contains("for good"), "{out} {err}");
+    // Where the policy decides, it says so, too.
+    assert!(err.starts_with(&format!("sumgate: {warning}")), "{err}");
+    std::fs::write(folder.path().join("go.mod"), "module a.com/b\n").unwrap();
+    let data = folder.path().join("data");
+    let words =
+        ["audit", "--offline", "--policy", file, "--data", data.to_str().unwrap(), folder.path().to_str().unwrap()];
+    let (_, [_, err]) = said(&words);
+    assert!(err.contains(&warning), "{err}");
+    for other in ["\"soon\"", "\"\"", "1", "2027-01-31T00:00:00Z"] {
+        let text = format!("[[exception]]\nmodule = \"a.com\"\nfrom = [\"age\"]\nreason = \"x\"\nexpires = {other}\n");
+        std::fs::write(file, text).unwrap();
+        let (code, [out, _]) = said(&["policy", "check", file]);
+        let words = "5:11: expected a date such as 2027-01-31, or \"never\"";
+        assert!(code == Some(1) && out.contains(words), "{other}: {out}");
+    }
 }
 
 fn check_and_explain() {

@@ -5,10 +5,13 @@ use std::path::Path;
 use libtest_mimic::Trial;
 use testkit::World;
 
-use crate::fixture::{Go, Mirror, get, go_trial, origin};
+use crate::fixture::{Go, Mirror, get, go_trial, origin, trial};
 
 pub fn trials() -> Vec<Trial> {
-    vec![go_trial("policy: a list that a rule empties is a 403 with the rule, online and offline", emptied)]
+    vec![
+        go_trial("policy: a list that a rule empties is a 403 with the rule, online and offline", emptied),
+        trial("policy: a denied @latest without a tag names the newest commit here that passes", older_commit),
+    ]
 }
 
 const POLICY: &str = "\
@@ -58,4 +61,30 @@ fn emptied(go: &Path) {
         home.must_fail(&["get", "example.com/hello@latest"], "the old greeting");
         home.must_fail(&["list", "-m", "-versions", "example.com/hello"], "the old greeting");
     }
+}
+
+fn older_commit() {
+    let mut world = World::demo();
+    for version in ["v0.0.0-20260202030405-0123456789ac", "v0.0.0-20260302030405-0123456789ad"] {
+        world.add_simple(&format!("example.com/pseudo@{version}"), "", "package pseudo\n");
+    }
+    let origin = origin(world);
+    let folder = tempfile::tempdir().unwrap();
+    let (data, policy) = (folder.path().join("data"), folder.path().join("policy.toml"));
+    let deny = "[[deny]]\nmodule = \"example.com/pseudo\"\nversions = \">v0.0.0-20260301000000-000000000000\"\nreason = \"too young\"\n";
+    std::fs::write(&policy, deny).unwrap();
+    let (url, sumdb) = (origin.url(), origin.gosumdb());
+    let sources = ["--upstream", &url, "--sumdb", &sumdb, "--policy", policy.to_str().unwrap()];
+    let mirror = Mirror::start_with(&data, &sources);
+    let latest = || {
+        let answer = get(&mirror.url, "/example.com/pseudo/@latest");
+        assert!(answer.status == 403 && answer.text().contains("too young"), "{}", answer.text());
+        answer.text()
+    };
+    assert!(!latest().contains("here"), "{}", latest());
+    for version in ["v0.0.0-20260102030405-0123456789ab", "v0.0.0-20260202030405-0123456789ac"] {
+        assert_eq!(get(&mirror.url, &format!("/example.com/pseudo/@v/{version}.zip")).status, 200);
+    }
+    let words = "the newest commit here that passes is example.com/pseudo@v0.0.0-20260202030405-0123456789ac";
+    assert!(latest().contains(words), "{}", latest());
 }
