@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -77,6 +78,21 @@ pub enum GoWorkSetting {
 #[derive(Debug, thiserror::Error)]
 #[error("GOWORK is {0:?}: expected an absolute path, off or auto. `go` refuses every other value")]
 pub struct RelativeGoWork(String);
+
+/// GOWORK names a file that cannot be read, so that every `go` command fails.
+#[derive(Debug, thiserror::Error)]
+#[error("GOWORK is {path}, which cannot be read: {1}. Correct it, or set it to off or auto", path = .0.display())]
+pub struct UnreadableGoWork(PathBuf, io::Error);
+
+impl GoWorkSetting {
+    /// Checks that a go.work that it names is there.
+    pub fn check(&self) -> Result<(), UnreadableGoWork> {
+        match self {
+            Self::File(file) => file.metadata().map(drop).map_err(|cause| UnreadableGoWork(file.clone(), cause)),
+            Self::Auto | Self::Off => Ok(()),
+        }
+    }
+}
 
 /// The settings of the `go` command.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
