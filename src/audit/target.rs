@@ -31,6 +31,8 @@ pub struct Target {
     pub apart: Option<&'static str>,
     /// It has no sum, and another module takes packages from its folder by a replacement.
     pub is_replacement: bool,
+    /// It lies below the folder of another module, has no sum, and nothing leads to it: it may be a template.
+    pub may_be_a_template: bool,
     /// The user named the sum.
     pub is_named: bool,
     /// The path as written lies in no repository, so the file may lie anywhere.
