@@ -20,6 +20,7 @@ pub(super) fn text_of(tree: &Tree, path: &Path) -> Option<String> {
 
 /// Files to audit that belong together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Target {
     /// The go.sum, go.work.sum or X.sum. `None` for a go.mod or go.work alone.
     pub sum: Option<PathBuf>,
