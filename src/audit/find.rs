@@ -3,7 +3,7 @@
 //! Hidden folders and vendor folders are searched, too: `go -modfile` reads a file from anywhere. Only `.git`, the caches of
 //! `go`, the data folder, and `--exclude` are left out; all but `.git` are reported.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
 use std::fs;
@@ -152,7 +152,7 @@ pub fn find(path: &Path, left_out: &LeftOut) -> Result<Found, FindError> {
         return Err(FindError::Nothing(path.to_owned()));
     }
     include_used_folders(&mut found);
-    mark_replacements(&mut found);
+    mark_alone(&mut found);
     Ok(found)
 }
 
@@ -220,15 +220,19 @@ fn include_used_folders(found: &mut Found) {
     }
 }
 
-/// `go` does not read the go.sum of a folder that replaces a module.
-fn mark_replacements(found: &mut Found) {
+/// `go` does not read the go.sum of a folder that replaces a module. A go.mod that nothing leads to may be a template.
+fn mark_alone(found: &mut Found) {
     if found.targets.iter().all(|target| target.sum.is_some()) {
         return;
     }
-    let folders = above::replacing_folders(found);
+    let (folders, used) = (above::replacing_folders(found), above::used_folders(found));
+    let modules: HashSet<PathBuf> =
+        found.targets.iter().filter_map(|target| folder_of(target.go_mod.as_ref()?).canonicalize().ok()).collect();
     for target in found.targets.iter_mut().filter(|target| target.sum.is_none()) {
-        let folder = folder_of(&target.file()).canonicalize();
-        target.is_replacement = folder.is_ok_and(|folder| folders.contains(&folder));
+        let Ok(folder) = folder_of(&target.file()).canonicalize() else { continue };
+        target.is_replacement = folders.contains(&folder);
+        let is_below = folder.ancestors().skip(1).any(|above| modules.contains(above));
+        target.may_be_a_template = is_below && !target.is_replacement && !used.contains(&folder);
     }
 }
 

@@ -17,7 +17,7 @@ use crate::base::tree::{Tree, TreeError, Unreadable, open_named};
 use crate::finding::{Code, Finding, Place, Unaudited};
 use crate::go::environment::GoWorkSetting;
 use crate::repository::Base;
-use gomodule::gomod::{may_be_a_workspace, names_a_module};
+use gomodule::gomod::{GoMod, may_be_a_workspace, names_a_module};
 use gomodule::gosum::{SumContent, SumLine, go_sum_lines};
 
 /// Hash lines of one file. The go.sum of a very large monorepo has one megabyte, which is some 10,000 lines; a file of 16 MiB
@@ -55,6 +55,16 @@ impl<'a> Reader<'a> {
         }
         // `go` does not read it for this repository, and a test may need a go.mod that is wrong.
         if target.apart.is_some() {
+            return Ok(entries);
+        }
+        if target.may_be_a_template
+            && let (Some(path), Some(bytes)) = (&target.go_mod, &now.go_mod)
+            && GoMod::read(bytes).0.module.is_none()
+        {
+            let message =
+                "no module line is valid, so this may be a template: if no build reads it, leave it out with --exclude";
+            let finding = Finding::new(Code::MayBeATemplate, message).at(path);
+            entries.push(Entry::Finding(finding));
             return Ok(entries);
         }
         self.judge(target, &now, then.as_ref(), &mut entries)?;

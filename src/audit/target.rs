@@ -20,6 +20,7 @@ pub(super) fn text_of(tree: &Tree, path: &Path) -> Option<String> {
 
 /// Files to audit that belong together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Target {
     /// The go.sum, go.work.sum or X.sum. `None` for a go.mod or go.work alone.
     pub sum: Option<PathBuf>,
@@ -31,6 +32,8 @@ pub struct Target {
     pub apart: Option<&'static str>,
     /// It has no sum, and another module takes packages from its folder by a replacement.
     pub is_replacement: bool,
+    /// It lies below the folder of another module, has no sum, and nothing leads to it: it may be a template.
+    pub may_be_a_template: bool,
     /// The user named the sum.
     pub is_named: bool,
     /// The path as written lies in no repository, so the file may lie anywhere.

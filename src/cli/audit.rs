@@ -127,6 +127,7 @@ fn go_sums(args: &AuditArgs, go: &GoEnv, mut bases: Option<&mut Bases>) -> Resul
     let left_out = left_out(go, &args.exclude, args.state.data.as_deref())?;
     let (mut seen, mut given, local) = (HashSet::new(), Input::default(), LocalGo::of(go));
     let workspace = go.workspace().map_err(Failure::usage)?;
+    workspace.check().map_err(Failure::usage)?;
     for path in &args.paths {
         let found = find(path, &left_out).map_err(Failure::usage)?;
         let unread = found.unread.iter().filter(|(folder, _)| seen.insert(folder.clone()));

@@ -57,6 +57,9 @@ codes! {
     MissingUnneeded Note
         "Requirements have no line in go.sum, and a build does not need it: other `go` commands fail."
         "If you need those commands, too, run `go mod tidy` and commit go.sum.";
+    MayBeATemplate Note
+        "The go.mod has no valid module line, and nothing leads to it: it may be a template for other files."
+        "If it is a template, leave it out with --exclude; else correct the module line.";
     PrivateName Warning
         "The name looks private, and no pattern exempts it; `go` would send it to the public database."
         "Set GOPRIVATE (or --nosumdb) to a pattern that covers it.";

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -82,6 +83,21 @@ pub enum GoWorkError {
     /// There is no such file.
     #[error("cannot read the go.work that GOWORK names, {path}: {1}. Correct GOWORK, or unset it", path = .0.display())]
     Missing(PathBuf, #[source] std::io::Error),
+}
+
+/// GOWORK names a file that cannot be read, so that every `go` command fails.
+#[derive(Debug, thiserror::Error)]
+#[error("GOWORK is {path}, which cannot be read: {1}. Correct it, or set it to off or auto", path = .0.display())]
+pub struct UnreadableGoWork(PathBuf, io::Error);
+
+impl GoWorkSetting {
+    /// Checks that a go.work that it names is there.
+    pub fn check(&self) -> Result<(), UnreadableGoWork> {
+        match self {
+            Self::File(file) => file.metadata().map(drop).map_err(|cause| UnreadableGoWork(file.clone(), cause)),
+            Self::Auto | Self::Off => Ok(()),
+        }
+    }
 }
 
 /// The settings of the `go` command.

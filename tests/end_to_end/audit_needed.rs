@@ -5,7 +5,7 @@ use std::path::Path;
 use libtest_mimic::Trial;
 use testkit::{Origin, World};
 
-use crate::audit::findings;
+use crate::audit::{audit, findings};
 use crate::fixture::{Go, go_trial, origin};
 
 pub fn trials() -> Vec<Trial> {
@@ -15,6 +15,8 @@ pub fn trials() -> Vec<Trial> {
         go_trial("needed: a module that stands in for another needs no go.sum", replacement),
         go_trial("needed: a requirement of which nothing is imported needs no line", unused),
         go_trial("needed: tools, links and ignored files count as for go", tools),
+        go_trial("needed: a go.mod that is a template is a note", template),
+        go_trial("needed: a GOWORK that is not there is refused, as by go", no_go_work),
     ]
 }
 
@@ -137,4 +139,26 @@ fn tools(go: &Path) {
     assert_eq!(both(&home, &[]), (true, codes(&[])));
     std::os::unix::fs::symlink("../text", home.home().join("app/sub/link.go")).unwrap();
     assert_eq!(both(&home, &[]), (false, codes(&["missing-line"])));
+}
+
+fn template(go: &Path) {
+    let origin = origin(World::demo());
+    let home = app(go, &origin);
+    let template = "module {{.Name}}\n\ngo {{.Go}}\n\nrequire {{.More}}\n";
+    home.write("app/templates/x/go.mod", template);
+    assert_eq!(both(&home, &[]), (true, codes(&["may-be-a-template"])));
+    // One that go reads.
+    home.write("go.work", "go 1.21\n\nuse ./app\nuse ./app/templates/x\n");
+    assert!(!both(&home, &[]).0);
+    std::fs::remove_file(home.home().join("go.work")).unwrap();
+    home.write("app/go.mod", template);
+    assert!(!both(&home, &[]).0);
+}
+
+fn no_go_work(go: &Path) {
+    let origin = origin(World::demo());
+    let home = app(go, &origin).set("GOWORK", "/nowhere/go.work");
+    let (builds, _) = home.run(&["-C", "app", "build", "-o", "/dev/null", "./..."]);
+    let (code, output) = audit(&home, &[]);
+    assert!(!builds && code == Some(2) && output.contains("/nowhere/go.work"), "{output}");
 }
