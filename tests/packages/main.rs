@@ -1,0 +1,21 @@
+//! The packages that `packaging/build` makes: each is installed, used and removed.
+//!
+//! They are taken from the folder in `SUMGATE_DIST`. Without it, and where a tool is absent, a trial is *ignored*, and its name says
+//! why; with `SUMGATE_REQUIRE_PACKAGING=1` it fails.
+#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test may touch the world, and panic")]
+#![expect(unreachable_pub, reason = "modules of one test binary")]
+
+mod archive;
+mod tools;
+
+use libtest_mimic::{Arguments, Trial};
+
+/// The trials of each file.
+const TRIALS: [fn() -> Vec<Trial>; 1] = [
+    archive::trials, //
+];
+
+fn main() -> std::process::ExitCode {
+    let trials = TRIALS.iter().flat_map(|trials| trials()).collect();
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
