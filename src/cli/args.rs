@@ -289,7 +289,7 @@ pub(super) struct EnvArgs {
     /// URL of the mirror, if it runs elsewhere [default: from --listen and --base-path]
     #[arg(long, value_name = "URL")]
     pub(super) url: Option<String>,
-    /// The configuration file of the mirror (see README.md): its private modules, and the flags of [serve] that are flags here
+    /// The configuration file of the mirror (see docs/settings.md): its private modules, and the flags of [serve] that are flags here
     #[arg(long, value_name = "FILE", env = "SUMGATE_CONFIG")]
     pub(super) config: Option<PathBuf>,
     #[command(flatten)]

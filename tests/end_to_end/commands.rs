@@ -8,7 +8,7 @@ use testkit::World;
 use crate::airgap::{fetch, nowhere, sumgate};
 use crate::audit::{home, honest, line_of};
 use crate::fixture::{Go, Mirror, files, go_trial, origin, run, trial};
-use crate::readme::repository;
+use crate::recipes::repository;
 
 const HELLO: &str = "example.com/hello@v1.0.0";
 

@@ -36,6 +36,7 @@ mod cli;
 mod closed_network;
 mod codings;
 mod commands;
+mod compared;
 mod crash;
 mod credentials;
 mod data_folder;
@@ -76,6 +77,7 @@ mod misbehaving;
 mod odd_answers;
 mod odd_files;
 mod offline;
+mod pages;
 mod policy;
 mod policy_base;
 mod policy_lists;
@@ -87,8 +89,8 @@ mod private_ssh;
 mod proxies;
 mod queries;
 mod readers;
-mod readme;
 mod real_sumdb;
+mod recipes;
 mod redirects;
 mod reload;
 mod response_cache;
@@ -109,7 +111,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 91] = [
+const TRIALS: [fn() -> Vec<Trial>; 93] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -139,6 +141,7 @@ const TRIALS: [fn() -> Vec<Trial>; 91] = [
     closed_network::trials,
     codings::trials,
     commands::trials,
+    compared::trials,
     crash::trials,
     credentials::trials,
     data_folder::trials,
@@ -175,6 +178,7 @@ const TRIALS: [fn() -> Vec<Trial>; 91] = [
     misbehaving::trials,
     odd_answers::trials,
     offline::trials,
+    pages::trials,
     policy::trials,
     policy_base::trials,
     policy_lists::trials,
@@ -186,8 +190,8 @@ const TRIALS: [fn() -> Vec<Trial>; 91] = [
     proxies::trials,
     queries::trials,
     readers::trials,
-    readme::trials,
     real_sumdb::trials,
+    recipes::trials,
     redirects::trials,
     reload::trials,
     response_cache::trials,

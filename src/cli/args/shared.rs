@@ -105,7 +105,7 @@ fn host(text: &str) -> Result<String, String> {
 /// Where files come from.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct UpstreamArgs {
-    /// The configuration file: upstreams, private modules, and flags of `sumgate serve` (see README.md)
+    /// The configuration file: upstreams, private modules, and flags of `sumgate serve` (see docs/settings.md)
     ///
     /// Its [[upstream]] replace --upstream, and its [[private]] come before --private. Its [serve] has flags by their long
     /// names, such as `listen = "127.0.0.1:8080"`; each command uses those that it has. A flag takes precedence over its
