@@ -77,7 +77,7 @@ mod misbehaving;
 mod odd_answers;
 mod odd_files;
 mod offline;
-mod pages;
+mod page_commands;
 mod policy;
 mod policy_base;
 mod policy_lists;
@@ -178,7 +178,7 @@ const TRIALS: [fn() -> Vec<Trial>; 93] = [
     misbehaving::trials,
     odd_answers::trials,
     offline::trials,
-    pages::trials,
+    page_commands::trials,
     policy::trials,
     policy_base::trials,
     policy_lists::trials,

@@ -7,7 +7,7 @@ use libtest_mimic::Trial;
 use testkit::{Origin, World};
 
 use crate::fixture::{Go, go_trial, origin, run, trial};
-use crate::pages::page;
+use crate::page_commands::page;
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -21,7 +21,7 @@ pub fn trials() -> Vec<Trial> {
             in_ci(go, &script_of_gitlab(), &[], "");
         }),
         go_trial("recipes: a plain shell", |go| in_ci(go, &plain(), &[], "error[hash-mismatch]")),
-        trial("pages: the exit codes of run match its help", exit_codes),
+        trial("recipes: the exit codes of run match its help", exit_codes),
     ]
 }
 

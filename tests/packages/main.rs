@@ -6,14 +6,13 @@
 #![expect(unreachable_pub, reason = "modules of one test binary")]
 
 mod archive;
+mod book;
 mod tools;
 
 use libtest_mimic::{Arguments, Trial};
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 1] = [
-    archive::trials, //
-];
+const TRIALS: [fn() -> Vec<Trial>; 2] = [archive::trials, book::trials];
 
 fn main() -> std::process::ExitCode {
     let trials = TRIALS.iter().flat_map(|trials| trials()).collect();

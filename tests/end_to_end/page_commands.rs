@@ -24,7 +24,7 @@ const NOT_HERE: [(&str, &str); 3] = [
 const ENDS: [(&str, i32, &str); 1] = [("sumgate cache pins forget", 1, "nothing is pinned for")];
 
 pub fn trials() -> Vec<Trial> {
-    vec![go_trial("pages: the commands that are shown can be run", |go| {
+    vec![go_trial("page commands: what is shown can be run", |go| {
         let (mut skipped, mut shown) = (BTreeSet::new(), 0);
         for name in names() {
             let lines = commands(&page(&name));
