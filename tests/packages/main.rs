@@ -6,14 +6,18 @@
 #![expect(unreachable_pub, reason = "modules of one test binary")]
 
 mod archive;
+mod contents;
+mod crates;
+mod described;
+mod reproducible;
 mod tools;
+mod wheel;
 
 use libtest_mimic::{Arguments, Trial};
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 1] = [
-    archive::trials, //
-];
+const TRIALS: [fn() -> Vec<Trial>; 5] =
+    [archive::trials, crates::trials, described::trials, reproducible::trials, wheel::trials];
 
 fn main() -> std::process::ExitCode {
     let trials = TRIALS.iter().flat_map(|trials| trials()).collect();
