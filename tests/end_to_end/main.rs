@@ -78,6 +78,7 @@ mod odd_answers;
 mod odd_files;
 mod offline;
 mod page_commands;
+mod pages;
 mod policy;
 mod policy_base;
 mod policy_lists;
@@ -111,7 +112,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 93] = [
+const TRIALS: [fn() -> Vec<Trial>; 94] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -179,6 +180,7 @@ const TRIALS: [fn() -> Vec<Trial>; 93] = [
     odd_answers::trials,
     offline::trials,
     page_commands::trials,
+    pages::trials,
     policy::trials,
     policy_base::trials,
     policy_lists::trials,

@@ -7,12 +7,18 @@
 
 mod archive;
 mod book;
+mod contents;
+mod crates;
+mod described;
+mod reproducible;
 mod tools;
+mod wheel;
 
 use libtest_mimic::{Arguments, Trial};
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 2] = [archive::trials, book::trials];
+const TRIALS: [fn() -> Vec<Trial>; 6] =
+    [archive::trials, book::trials, crates::trials, described::trials, reproducible::trials, wheel::trials];
 
 fn main() -> std::process::ExitCode {
     let trials = TRIALS.iter().flat_map(|trials| trials()).collect();
