@@ -6,7 +6,8 @@
 #   SUMGATE_CI_VERSION    version, and
 #   SUMGATE_CI_SHA256     SHA-256 of its archive; without them, the newest in SUMGATE_CI_RELEASED
 #   SUMGATE_CI_FROM       folder or address with the files of the release; without it,
-#   SUMGATE_CI_HOME       address of the repository that has the release
+#   SUMGATE_CI_SERVER     address of a server like GitHub, and
+#   SUMGATE_CI_REPOSITORY its repository that has the release
 #   SUMGATE_CI_RELEASED   file of "SHA-256  NAME" lines, such as packaging/released
 set -eu
 
@@ -38,7 +39,10 @@ case $version in
 *[!0-9A-Za-z.+-]*) stop "expected a version such as 1.2.3, found '$version'" ;;
 esac
 name=sumgate-$version-$target
-from=${SUMGATE_CI_FROM:-${SUMGATE_CI_HOME:+$SUMGATE_CI_HOME/releases/download/v$version}}
+from=${SUMGATE_CI_FROM:-}
+if [ -z "$from" ] && [ -n "${SUMGATE_CI_REPOSITORY:-}" ]; then
+    from=$SUMGATE_CI_SERVER/$SUMGATE_CI_REPOSITORY/releases/download/v$version
+fi
 
 mkdir -p "$SUMGATE_CI_INTO"
 cd "$SUMGATE_CI_INTO"

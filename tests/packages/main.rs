@@ -5,14 +5,22 @@
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test may touch the world, and panic")]
 #![expect(unreachable_pub, reason = "modules of one test binary")]
 
+mod action;
 mod archive;
+mod gitlab;
+mod pre_commit;
+mod repository;
+mod runner;
 mod tools;
 
 use libtest_mimic::{Arguments, Trial};
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 1] = [
-    archive::trials, //
+const TRIALS: [fn() -> Vec<Trial>; 4] = [
+    action::trials, //
+    archive::trials,
+    gitlab::trials,
+    pre_commit::trials,
 ];
 
 fn main() -> std::process::ExitCode {
