@@ -28,6 +28,10 @@ cd "${SUMGATE_CI_FOLDER:-.}"
 case $base in
 -*) stop "expected a commit as base, found '$base'" ;;
 esac
+# Dependabot runs with such settings. In this job, they would exempt every line, and the audit would pass.
+case ,${GONOSUMDB:-${GOPRIVATE:-}}, in
+*,\*,*) stop "GONOSUMDB or GOPRIVATE is '*', which exempts every module: name only private ones in this job" ;;
+esac
 # The usual clone of a job has one commit.
 if [ -n "$base" ] && ! git cat-file -e "$base^{commit}" 2>/dev/null; then
     git fetch --quiet --no-tags --depth=1 origin "$base" ||

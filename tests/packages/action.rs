@@ -20,6 +20,7 @@ pub fn trials() -> Vec<Trial> {
         dist_trial("action: a planted line fails the pull request, at its line", &TOOLS, planted),
         dist_trial("action: an honest pull request passes, and its command builds", &with_go, honest),
         dist_trial("action: all lines are new without a base", &TOOLS, without_a_base),
+        dist_trial("action: settings that exempt every module are refused", &TOOLS, all_exempt),
         dist_trial("action: the release that it names is downloaded from its repository", &TOOLS, from_its_repository),
         tool_trial("action: another program is refused before it runs", &TOOLS, another_program),
         tool_trial("action: without a release it says which inputs to give", &TOOLS, without_a_release),
@@ -85,6 +86,19 @@ fn without_a_base(dist: &Path) {
     assert_eq!(job.run(&request), 1, "{}", job.log);
 }
 
+/// Such as those with which Dependabot runs.
+fn all_exempt(dist: &Path) {
+    let request = PullRequest::planted();
+    for (name, value, code) in
+        [("GONOSUMDB", "*", 2), ("GOPRIVATE", "corp.example,*", 2), ("GOPRIVATE", "corp.example", 1)]
+    {
+        let mut job = job(dist, &request, &[]);
+        job.environment = vec![(name, value)];
+        assert_eq!(job.run(&request), code, "{}", job.log);
+        assert_eq!(job.log.contains("exempts every module"), code == 2, "{}", job.log);
+    }
+}
+
 /// The list of releases is the one of a copy of the Action; the address is derived from the repository that has it.
 fn from_its_repository(dist: &Path) {
     let request = PullRequest::honest();
@@ -98,11 +112,11 @@ fn from_its_repository(dist: &Path) {
     let line = format!("{}  {}\n", sha256(&dist.join(archive())), archive());
     let arm = format!("{}  sumgate-{VERSION}-aarch64-unknown-linux-gnu.tar.gz\n", "1".repeat(64));
     std::fs::write(copy.join("packaging/released"), others + &line + &arm).unwrap();
-    let served = request.folder().join("served");
-    let release = served.join(format!("owner/sumgate/releases/download/v{VERSION}"));
+    let web = request.folder().join("web");
+    let release = web.join(format!("owner/sumgate/releases/download/v{VERSION}"));
     std::fs::create_dir_all(&release).unwrap();
     std::fs::copy(dist.join(archive()), release.join(archive())).unwrap();
-    let server = Server::start(&served);
+    let server = Server::start(&web);
 
     let mut job = Job::new(&copy, &request, &[]);
     job.contexts.insert("github.server_url".to_owned(), server.url.clone());

@@ -7,6 +7,7 @@
 
 mod action;
 mod archive;
+mod checkers;
 mod gitlab;
 mod pre_commit;
 mod repository;
@@ -16,9 +17,10 @@ mod tools;
 use libtest_mimic::{Arguments, Trial};
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 4] = [
+const TRIALS: [fn() -> Vec<Trial>; 5] = [
     action::trials, //
     archive::trials,
+    checkers::trials,
     gitlab::trials,
     pre_commit::trials,
 ];

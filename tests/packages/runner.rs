@@ -14,6 +14,8 @@ pub struct Job<'a> {
     pub action: &'a Path,
     /// The contexts, by the full names of their values.
     pub contexts: BTreeMap<String, String>,
+    /// More variables of the job.
+    pub environment: Vec<(&'a str, &'a str)>,
     /// The log: what all steps printed.
     pub log: String,
     /// The other actions that it used.
@@ -44,7 +46,7 @@ impl<'a> Job<'a> {
             contexts.insert(format!("inputs.{name}"), value.to_owned());
         }
         assert!(given.keys().all(|name| declared.contains_key(*name)), "{given:?}");
-        Self { action, contexts, log: String::new(), used: Vec::new(), summary: String::new() }
+        Self { action, contexts, environment: Vec::new(), log: String::new(), used: Vec::new(), summary: String::new() }
     }
 
     /// Runs the steps until one fails; returns its exit code, or 0.
@@ -77,6 +79,7 @@ impl<'a> Job<'a> {
             .env("GITHUB_WORKSPACE", request.checkout())
             .env("RUNNER_TEMP", &temp);
         bash.env("GITHUB_OUTPUT", &outputs).env("GITHUB_STEP_SUMMARY", &summary);
+        bash.envs(self.environment.iter().copied());
         for (name, value) in step["env"].as_object().unwrap() {
             bash.env(name, self.filled(value.as_str().unwrap()));
         }
