@@ -158,19 +158,21 @@ fn without_a_release() {
 fn inputs_are_data() {
     let request = PullRequest::honest();
     let ran = request.folder().join("ran");
-    let evil = format!("\"'; touch {0}; $(touch {0}) `touch {0}`", ran.display());
     let release = release(request.folder(), "printf '[%s]\\n' \"$@\"");
     let sha256 = sha256(&release.join(archive()));
     let honest = [("version", VERSION), ("sha256", &sha256), ("from", release.to_str().unwrap())];
-    for name in ["version", "sha256", "from", "base", "folder", "deny"] {
-        let mut inputs: Vec<_> = honest.iter().copied().filter(|(other, _)| *other != name).collect();
-        inputs.push((name, &evil));
-        let mut job = Job::new(here(), &request, &inputs);
-        let code = job.run(&request);
-        assert!(!ran.exists(), "{name}: {}", job.log);
-        // The program of this trial accepts anything.
-        assert_eq!(code == 0, name == "deny", "{name}: {}", job.log);
-        assert!(name != "deny" || job.log.contains(&format!("[--deny={evil}]")), "{}", job.log);
+    for form in ["$(touch RAN)", "; touch RAN;", "'; touch RAN; '", "\"; touch RAN; \"", "\ntouch RAN\n"] {
+        let evil = form.replace("RAN", ran.to_str().unwrap());
+        for name in ["version", "sha256", "from", "base", "folder", "deny"] {
+            let mut inputs: Vec<_> = honest.iter().copied().filter(|(other, _)| *other != name).collect();
+            inputs.push((name, &evil));
+            let mut job = Job::new(here(), &request, &inputs);
+            let code = job.run(&request);
+            assert!(!ran.exists(), "{name}: {}", job.log);
+            // The program of this trial accepts anything.
+            assert_eq!(code == 0, name == "deny", "{name}: {}", job.log);
+            assert!(name != "deny" || job.log.contains(&format!("[--deny={evil}]")), "{}", job.log);
+        }
     }
 }
 
