@@ -8,21 +8,30 @@
 mod action;
 mod archive;
 mod checkers;
+mod contents;
+mod crates;
+mod described;
 mod gitlab;
 mod pre_commit;
 mod repository;
+mod reproducible;
 mod runner;
 mod tools;
+mod wheel;
 
 use libtest_mimic::{Arguments, Trial};
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 5] = [
+const TRIALS: [fn() -> Vec<Trial>; 9] = [
     action::trials, //
     archive::trials,
     checkers::trials,
+    crates::trials,
+    described::trials,
     gitlab::trials,
     pre_commit::trials,
+    reproducible::trials,
+    wheel::trials,
 ];
 
 fn main() -> std::process::ExitCode {
