@@ -5,20 +5,36 @@
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test may touch the world, and panic")]
 #![expect(unreachable_pub, reason = "modules of one test binary")]
 
+mod action;
 mod archive;
 mod book;
+mod checkers;
 mod contents;
 mod crates;
 mod described;
+mod gitlab;
+mod pre_commit;
+mod repository;
 mod reproducible;
+mod runner;
 mod tools;
 mod wheel;
 
 use libtest_mimic::{Arguments, Trial};
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 6] =
-    [archive::trials, book::trials, crates::trials, described::trials, reproducible::trials, wheel::trials];
+const TRIALS: [fn() -> Vec<Trial>; 10] = [
+    action::trials,
+    archive::trials,
+    book::trials,
+    checkers::trials,
+    crates::trials,
+    described::trials,
+    gitlab::trials,
+    pre_commit::trials,
+    reproducible::trials,
+    wheel::trials,
+];
 
 fn main() -> std::process::ExitCode {
     let trials = TRIALS.iter().flat_map(|trials| trials()).collect();
