@@ -6,14 +6,14 @@
 #![expect(unreachable_pub, reason = "modules of one test binary")]
 
 mod archive;
+mod image;
+mod scripts;
 mod tools;
 
 use libtest_mimic::{Arguments, Trial};
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 1] = [
-    archive::trials, //
-];
+const TRIALS: [fn() -> Vec<Trial>; 3] = [archive::trials, image::trials, scripts::trials];
 
 fn main() -> std::process::ExitCode {
     let trials = TRIALS.iter().flat_map(|trials| trials()).collect();

@@ -36,8 +36,13 @@ pub fn tool_trial(name: &str, tools: &[&str], run: fn()) -> Trial {
     needing(name, &absent(tools), run)
 }
 
+/// Whether a tool is here. `root` is no tool, but what mounts and containers need.
+fn is_here(name: &str) -> bool {
+    if name == "root" { rustix::process::geteuid().is_root() } else { tool(name).is_some() }
+}
+
 fn absent(tools: &[&str]) -> Vec<String> {
-    tools.iter().filter(|name| tool(name).is_none()).map(|&name| name.to_owned()).collect()
+    tools.iter().filter(|name| !is_here(name)).map(|&name| name.to_owned()).collect()
 }
 
 fn needing(name: &str, lacks: &[String], run: impl FnOnce() + Send + 'static) -> Trial {
