@@ -209,6 +209,17 @@ impl Container<'_> {
         run(&mut self.bundle.runc(&[&["exec", &id, "/sumgate", "health"], more].concat()))
     }
 
+    /// Whether a socket of its network accepts connections of other machines to this port.
+    fn listens_everywhere(&self, port: u16) -> bool {
+        let state = json_of(&run(&mut self.bundle.runc(&["state", &self.bundle.id()])));
+        // The address of all interfaces, in IPv6 or IPv4, and the state LISTEN.
+        [("tcp6", 32), ("tcp", 8)].iter().any(|(table, digits)| {
+            let sockets = fs::read_to_string(format!("/proc/{}/net/{table}", state["pid"])).unwrap_or_default();
+            let any = "0".repeat(*digits);
+            sockets.contains(&format!(" {any}:{port:04X} {any}:0000 0A "))
+        })
+    }
+
     fn signal(&self, name: &str) {
         run(&mut self.bundle.runc(&["kill", &self.bundle.id(), name]));
     }
@@ -260,6 +271,7 @@ fn as_it_is(dist: &Path) {
     let mut container = bundle.start();
     assert_eq!(container.url, "http://127.0.0.1:8080");
     assert_eq!(container.health(&[]), "http://127.0.0.1:8080 answers\n");
+    assert!(container.listens_everywhere(8080), "it listens on loopback only, and no other machine reaches it");
     let took = container.stop();
     assert!(took < STOPS_WITHIN, "stopped after {took:?}");
     assert_eq!(bundle.outside_data(), before);
