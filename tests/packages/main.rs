@@ -6,14 +6,27 @@
 #![expect(unreachable_pub, reason = "modules of one test binary")]
 
 mod archive;
+mod contents;
+mod crates;
+mod described;
 mod image;
+mod reproducible;
 mod scripts;
 mod tools;
+mod wheel;
 
 use libtest_mimic::{Arguments, Trial};
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 3] = [archive::trials, image::trials, scripts::trials];
+const TRIALS: [fn() -> Vec<Trial>; 7] = [
+    archive::trials,
+    crates::trials,
+    described::trials,
+    image::trials,
+    reproducible::trials,
+    scripts::trials,
+    wheel::trials,
+];
 
 fn main() -> std::process::ExitCode {
     let trials = TRIALS.iter().flat_map(|trials| trials()).collect();
