@@ -11,6 +11,7 @@ mod crates;
 mod described;
 mod image;
 mod reproducible;
+mod runc;
 mod scripts;
 mod tools;
 mod wheel;

@@ -103,3 +103,7 @@ pub fn works(program: &Path) {
     assert!(printed.starts_with(&format!("sumgate {VERSION} (")), "{printed}");
     run(alone().arg("demo"));
 }
+
+pub fn json_of(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap()
+}
