@@ -13,17 +13,20 @@ mod contents;
 mod crates;
 mod described;
 mod gitlab;
+mod image;
 mod pre_commit;
 mod repository;
 mod reproducible;
+mod runc;
 mod runner;
+mod scripts;
 mod tools;
 mod wheel;
 
 use libtest_mimic::{Arguments, Trial};
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 10] = [
+const TRIALS: [fn() -> Vec<Trial>; 11] = [
     action::trials,
     archive::trials,
     book::trials,
@@ -31,8 +34,11 @@ const TRIALS: [fn() -> Vec<Trial>; 10] = [
     crates::trials,
     described::trials,
     gitlab::trials,
+    image::trials,
     pre_commit::trials,
     reproducible::trials,
+    scripts::trials,
+];
     wheel::trials,
 ];
 

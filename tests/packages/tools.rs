@@ -42,8 +42,13 @@ pub fn tool_trial(name: &str, tools: &[&str], run: fn()) -> Trial {
     needing(name, &absent(tools), run)
 }
 
+/// Whether a tool is here. `root` is no tool, but what mounts and containers need.
+fn is_here(name: &str) -> bool {
+    if name == "root" { rustix::process::geteuid().is_root() } else { tool(name).is_some() }
+}
+
 fn absent(tools: &[&str]) -> Vec<String> {
-    tools.iter().filter(|name| tool(name).is_none()).map(|&name| name.to_owned()).collect()
+    tools.iter().filter(|name| !is_here(name)).map(|&name| name.to_owned()).collect()
 }
 
 fn needing(name: &str, lacks: &[String], run: impl FnOnce() + Send + 'static) -> Trial {
@@ -100,4 +105,8 @@ pub fn works(program: &Path) {
     let printed = run(alone().arg("--version"));
     assert!(printed.starts_with(&format!("sumgate {VERSION} (")), "{printed}");
     run(alone().arg("demo"));
+}
+
+pub fn json_of(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap()
 }

@@ -60,8 +60,10 @@ pub(super) struct Tour {
 impl Tour {
     /// Starts the origin and the mirror on free ports. `go` is the real command, if there is one.
     pub(super) async fn start(go: Option<PathBuf>, width: usize) -> Result<Self> {
+        // Before the world, which needs temporary files, too, and has no error for that.
+        let folder = tempfile::tempdir()
+            .context("cannot make a folder for the tour: name a folder for temporary files with TMPDIR")?;
         let origin = Origin::start(World::demo()).await.context("cannot start the origin")?;
-        let folder = tempfile::tempdir().context("cannot make a folder for the tour")?;
         let http = HttpClient::on_this_machine()?;
         let store = Arc::new(Store::open(&folder.path().join("data"))?);
         let database = Database::parse(&origin.gosumdb())?;
