@@ -6,13 +6,16 @@
 #![expect(unreachable_pub, reason = "modules of one test binary")]
 
 mod archive;
+mod deb_rpm;
+mod debian;
 mod tools;
 
 use libtest_mimic::{Arguments, Trial};
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 1] = [
+const TRIALS: [fn() -> Vec<Trial>; 2] = [
     archive::trials, //
+    deb_rpm::trials,
 ];
 
 fn main() -> std::process::ExitCode {
