@@ -153,6 +153,12 @@ pub(super) enum Command {
     /// zip, a forged tile and a forked log, which the mirror refuses. Uses the `go` on the PATH, if there is one.
     #[command(after_long_help = "Examples:\n  sumgate demo")]
     Demo(DemoArgs),
+    /// Print the completions of a shell
+    #[command(after_long_help = "Examples:\n  sumgate completions bash")]
+    Completions(CompletionsArgs),
+    /// Write the manual pages, one for each command
+    #[command(after_long_help = "Examples:\n  sumgate man ./man1")]
+    Man(ManArgs),
     /// Fill, export and import the store; pins and cache keys
     #[command(subcommand)]
     Cache(CacheCommand),
@@ -270,6 +276,20 @@ pub(super) struct DemoArgs {
     /// Keep an honest origin and a mirror running, to try them by hand
     #[arg(long)]
     pub(super) keep: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub(super) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ManArgs {
+    /// The folder for the pages; it is made if it does not exist
+    #[arg(value_name = "DIR")]
+    pub(super) folder: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]

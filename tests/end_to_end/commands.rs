@@ -13,7 +13,7 @@ use crate::readme::repository;
 const HELLO: &str = "example.com/hello@v1.0.0";
 
 /// Every command.
-const COMMANDS: [&str; 23] = [
+pub const COMMANDS: [&str; 25] = [
     "serve",
     "run",
     "env",
@@ -24,6 +24,8 @@ const COMMANDS: [&str; 23] = [
     "verify",
     "hash",
     "demo",
+    "completions",
+    "man",
     "cache",
     "cache fetch",
     "cache export",

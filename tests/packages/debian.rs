@@ -53,8 +53,34 @@ fn locked() -> File {
 
 /// A copy of the tree in a new folder.
 pub fn copy() -> (tempfile::TempDir, PathBuf) {
-    let (kept, lock) = (kept(), locked());
-    let (tree, stamp) = (kept.join("tree"), kept.join("packages"));
+    let _lock = locked();
+    let (folder, tree) = (tempfile::tempdir().unwrap(), tree());
+    let root = folder.path().join("root");
+    run(command("cp").args(["--archive", "--reflink=auto"]).arg(&tree).arg(&root));
+    (folder, root)
+}
+
+/// A copy of the files of these packages alone.
+pub fn reduced_to(packages: &str) -> (tempfile::TempDir, PathBuf) {
+    let _lock = locked();
+    let (folder, tree) = (tempfile::tempdir().unwrap(), tree());
+    let root = folder.path().join("root");
+    for name in ["bin", "sbin", "lib", "lib64"] {
+        std::fs::create_dir_all(root.join("usr").join(name)).unwrap();
+        std::os::unix::fs::symlink(Path::new("usr").join(name), root.join(name)).unwrap();
+    }
+    let files = in_tree(&tree, &format!("dpkg-query --listfiles {packages}"));
+    let list = folder.path().join("files");
+    std::fs::write(&list, files).unwrap();
+    let mut sh = command("sh");
+    sh.args(["-ec", "tar -C $0 -c --no-recursion -T $1 | tar -C $2 -x --keep-directory-symlink"]);
+    run(sh.arg(tree).arg(list).arg(&root));
+    (folder, root)
+}
+
+/// The tree, fresh. The caller has the lock.
+fn tree() -> PathBuf {
+    let (tree, stamp) = (kept().join("tree"), kept().join("packages"));
     let made = stamp.metadata().and_then(|stamp| stamp.modified()).ok();
     let fresh = made.and_then(|made| made.elapsed().ok()).is_some_and(|age| age < FRESH);
     let wanted = format!("{SUITE} {PACKAGES}");
@@ -63,11 +89,7 @@ pub fn copy() -> (tempfile::TempDir, PathBuf) {
         // Written last, so that a tree that was cut short is made again.
         std::fs::write(stamp, wanted).unwrap();
     }
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path().join("root");
-    run(command("cp").args(["--archive", "--reflink=auto"]).arg(&tree).arg(&root));
-    drop(lock);
-    (folder, root)
+    tree
 }
 
 fn make(tree: &Path) {

@@ -6,16 +6,27 @@
 #![expect(unreachable_pub, reason = "modules of one test binary")]
 
 mod archive;
+mod bare_root;
+mod contents;
+mod crates;
 mod deb_rpm;
 mod debian;
+mod described;
+mod reproducible;
 mod tools;
+mod wheel;
 
 use libtest_mimic::{Arguments, Trial};
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 2] = [
-    archive::trials, //
+const TRIALS: [fn() -> Vec<Trial>; 7] = [
+    archive::trials,
+    bare_root::trials,
+    crates::trials,
     deb_rpm::trials,
+    described::trials,
+    reproducible::trials,
+    wheel::trials,
 ];
 
 fn main() -> std::process::ExitCode {

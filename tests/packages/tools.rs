@@ -6,6 +6,9 @@ use std::process::{Command, Output, Stdio};
 
 use libtest_mimic::{Failed, Trial};
 
+/// As in `packaging/build`.
+pub const TARGET: &str = "x86_64-unknown-linux-gnu";
+
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// No step of a trial takes this long on two busy cores; in seconds.
@@ -81,4 +84,17 @@ pub fn package(dist: &Path, ending: &str) -> PathBuf {
     let found: Vec<_> = files.filter(|path| path.to_str().unwrap().ends_with(ending)).collect();
     assert_eq!(found.len(), 1, "expected one package *{ending} in {}, found {found:?}", dist.display());
     found.into_iter().next().unwrap()
+}
+
+/// That an installed program runs: it names its version, and serves, verifies and refuses without a network.
+pub fn works(program: &Path) {
+    let home = tempfile::tempdir().unwrap();
+    let alone = || {
+        let mut command = command(program);
+        command.current_dir(home.path()).env("HOME", home.path());
+        command
+    };
+    let printed = run(alone().arg("--version"));
+    assert!(printed.starts_with(&format!("sumgate {VERSION} (")), "{printed}");
+    run(alone().arg("demo"));
 }
