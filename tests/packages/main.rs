@@ -7,10 +7,13 @@
 
 mod action;
 mod archive;
+mod bare_root;
 mod book;
 mod checkers;
 mod contents;
 mod crates;
+mod deb_rpm;
+mod debian;
 mod described;
 mod gitlab;
 mod image;
@@ -26,19 +29,20 @@ mod wheel;
 use libtest_mimic::{Arguments, Trial};
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 11] = [
+const TRIALS: [fn() -> Vec<Trial>; 14] = [
     action::trials,
     archive::trials,
+    bare_root::trials,
     book::trials,
     checkers::trials,
     crates::trials,
+    deb_rpm::trials,
     described::trials,
     gitlab::trials,
     image::trials,
     pre_commit::trials,
     reproducible::trials,
     scripts::trials,
-];
     wheel::trials,
 ];
 
