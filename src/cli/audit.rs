@@ -37,8 +37,8 @@ pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
     let databases = config::clients(databases, &args.state.anchor, &store, &http, &policies.all())?;
     out::start_log(out::QUIET);
     let at_once = usize::from(args.concurrency);
-    let in_force = policies.in_force();
-    let Policies { now: policy, base, findings } = policies;
+    let (in_force, mut accepting) = (policies.in_force(), policies.accepting());
+    let Policies { now: policy, base, findings, .. } = policies;
     let base_policy = base.map(|(_, policy)| policy);
     let audit = Audit { databases, exempt, at_once, policy, base_policy, now: SystemTime::now() };
     let answered = AtomicUsize::new(0);
@@ -58,6 +58,11 @@ pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
         // Old lines, which are not audited, may need the exception.
         report.findings.retain(|finding| finding.code != Code::UnusedException);
     }
+    report.findings = accepting.sort(report.findings);
+    if args.base.is_none() {
+        report.findings.extend(accepting.unused(|code| !args.modcache && code.is_of_the_repository()));
+    }
+    report.accepted = accepting.into_accepted();
     let paths = if args.modcache { &[][..] } else { &args.paths };
     show(report, &args.output, paths)
 }

@@ -14,6 +14,7 @@ mod absence_offline;
 mod absence_private;
 mod absence_property;
 mod absence_upstream;
+mod accepts;
 mod ages;
 mod agreement;
 mod airgap;
@@ -112,7 +113,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 94] = [
+const TRIALS: [fn() -> Vec<Trial>; 95] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -120,6 +121,7 @@ const TRIALS: [fn() -> Vec<Trial>; 94] = [
     absence_private::trials,
     absence_property::trials,
     absence_upstream::trials,
+    accepts::trials,
     ages::trials,
     agreement::trials,
     airgap::trials,
