@@ -12,8 +12,8 @@ use testkit::{Origin, World};
 use crate::fixture::{Go, Running, go_trial, origin, wait};
 use crate::recipes::repository;
 
-/// It has patterns of commands, which are compared with the help.
-const PATTERNS: &str = "docs/commands.md";
+/// Pages that other tests run, and one with patterns of commands, which are compared with the help.
+const ELSEWHERE: [&str; 4] = ["docs/ci.md", "docs/ci-by-hand.md", "docs/commands.md", "docs/install.md"];
 /// What cannot run without a network, by its beginning.
 const NOT_HERE: [(&str, &str); 3] = [
     ("setsid -w git ls-remote", "there is no such host"),
@@ -41,7 +41,7 @@ fn names() -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
     let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let pages = names.filter(|name| name.ends_with(".md")).map(|name| format!("docs/{name}"));
-    pages.filter(|name| name != PATTERNS).chain(["README.md".to_owned()]).collect()
+    pages.filter(|name| !ELSEWHERE.contains(&name.as_str())).chain(["README.md".to_owned()]).collect()
 }
 
 /// A document of the project.
@@ -49,16 +49,25 @@ pub fn page(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
 }
 
-/// The indented lines outside of fences that begin with a word and not with a frame of a picture.
+/// The lines of code that begin with a program: indented, or in a block for a shell.
 fn commands(page: &str) -> Vec<String> {
-    let outside = page.split("```").step_by(2);
-    let lines = outside.flat_map(str::lines).filter_map(|line| line.strip_prefix("    "));
-    let is_command = |line: &&str| {
-        let word = line.split_whitespace().next().unwrap_or_default();
-        let known = ["sumgate", "go", "git", "eval", "echo", "chmod", "setsid", "ssh-keyscan"];
-        known.contains(&word) || word.contains('=')
-    };
-    lines.map(str::trim_start).filter(is_command).map(str::to_owned).collect()
+    let mut found = Vec::new();
+    for (at, block) in page.split("```").enumerate() {
+        let start = match (at % 2, block.starts_with("sh\n")) {
+            (0, _) => "    ",
+            (_, true) => "",
+            (_, false) => continue,
+        };
+        let lines = block.lines().filter_map(|line| line.strip_prefix(start)).map(str::trim_start);
+        found.extend(lines.filter(|line| is_command(line)).map(str::to_owned));
+    }
+    found
+}
+
+fn is_command(line: &str) -> bool {
+    let word = line.split_whitespace().next().unwrap_or_default();
+    let known = ["sumgate", "go", "git", "eval", "echo", "chmod", "setsid", "ssh-keyscan"];
+    known.contains(&word) || word.contains('=')
 }
 
 /// Runs the commands of a page; a mirror runs until the next one is started. Returns what was skipped.
@@ -78,6 +87,8 @@ fn run_page(go: &Path, name: &str, lines: &[String]) -> Vec<&'static str> {
         }
         // On the loopback interface, and on a port that is free. A failure within `eval` would not be seen.
         let line = line.replace("0.0.0.0:8080", &listen).replace("127.0.0.1:8080", &listen);
+        // The database of the origin is in SUMGATE_SUMDB.
+        let line = line.replace(" --sumdb sum.golang.org", "");
         let line = match line.strip_prefix("eval ").and_then(|rest| rest.split_once(")\"")) {
             Some((printed, _)) => format!("printed={printed})\"; eval \"$printed\""),
             None => line,
