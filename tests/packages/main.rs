@@ -18,6 +18,7 @@ mod described;
 mod gitlab;
 mod image;
 mod pre_commit;
+mod readme;
 mod repository;
 mod reproducible;
 mod runc;
@@ -29,7 +30,7 @@ mod wheel;
 use libtest_mimic::{Arguments, Trial};
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 14] = [
+const TRIALS: [fn() -> Vec<Trial>; 15] = [
     action::trials,
     archive::trials,
     bare_root::trials,
@@ -41,6 +42,7 @@ const TRIALS: [fn() -> Vec<Trial>; 14] = [
     gitlab::trials,
     image::trials,
     pre_commit::trials,
+    readme::trials,
     reproducible::trials,
     scripts::trials,
     wheel::trials,
