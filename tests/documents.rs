@@ -48,6 +48,28 @@ fn documents_name_commands_that_exist() {
     assert!(named.len() > 15, "the documents name only {named:?}");
 }
 
+/// The commands below these words, with their own.
+fn commands_below(words: &[String]) -> Vec<String> {
+    let mut help = std::process::Command::new(env!("CARGO_BIN_EXE_sumgate"));
+    let help = String::from_utf8(help.args(words).arg("--help").output().unwrap().stdout).unwrap();
+    if !help.contains("<COMMAND>\n") {
+        return vec![words.join(" ")];
+    }
+    let lines = help.lines().take_while(|line| *line != "Options:").filter_map(|line| line.strip_prefix("  "));
+    let names = lines.filter(|line| line.starts_with(|first: char| first.is_ascii_lowercase()));
+    let names = names.filter_map(|line| line.split(' ').next()).filter(|name| *name != "help");
+    names.flat_map(|name| commands_below(&[words, &[name.to_owned()]].concat())).collect()
+}
+
+#[test]
+fn the_page_of_commands_has_every_command() {
+    let commands = commands_below(&[]);
+    let table = page("docs/commands.md");
+    let missing: Vec<_> = commands.iter().filter(|command| !table.contains(command.as_str())).collect();
+    assert!(missing.is_empty(), "docs/commands.md lacks {missing:?}");
+    assert!(commands.len() > 20, "only {commands:?} were found");
+}
+
 /// Two screens, with the commands of the main job and of the tests.
 #[test]
 fn the_readme_is_short() {
