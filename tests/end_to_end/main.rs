@@ -73,6 +73,7 @@ mod hosts;
 mod http;
 mod load;
 mod log;
+mod markdown;
 mod misbehaving;
 mod odd_answers;
 mod odd_files;
@@ -110,7 +111,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 92] = [
+const TRIALS: [fn() -> Vec<Trial>; 93] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -174,6 +175,7 @@ const TRIALS: [fn() -> Vec<Trial>; 92] = [
     http::trials,
     load::trials,
     log::trials,
+    markdown::trials,
     misbehaving::trials,
     odd_answers::trials,
     offline::trials,
