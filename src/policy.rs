@@ -7,6 +7,7 @@
 //! No I/O: facts from the log or an upstream are given as [`Facts`]. A rule whose fact is not known yet does not decide, so a
 //! policy can be evaluated in stages: first by name, then by age, then by size.
 
+mod accept;
 mod doubtful;
 mod expiry;
 mod file;
@@ -22,15 +23,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::ValueEnum;
 use jiff::civil::Date;
 
+pub use accept::Accepting;
 pub use doubtful::{Doubt, doubtful, misleading};
 pub use expiry::Expiry;
 pub use file::{ValueError, age, parse};
-pub use loosened::loosened;
+pub use loosened::{loosened, newly_accepted};
 pub use range::{Range, RangeError};
 pub(crate) use verdict::in_words;
 pub use verdict::{Age, Denial, Facts, Outcome, Step, Verdict, judge};
 pub(crate) use wide::two_public;
 
+use crate::finding::Code;
 use gomodule::goversion::GoVersion;
 use gomodule::module::{HOSTS_IGNORING_CASE, ModuleVersion, Patterns, Version};
 
@@ -110,6 +113,7 @@ pub struct Policy {
     deny: Vec<Selection>,
     allow: Vec<Selection>,
     exceptions: Vec<Exception>,
+    accepts: Vec<Accept>,
     /// The line of `default = "deny"`.
     default_deny: Option<u32>,
     min_age: Option<At<Duration>>,
@@ -137,6 +141,15 @@ struct Selection {
 pub struct Exception {
     selection: Selection,
     from: Vec<Rule>,
+    expires: Expiry,
+}
+
+/// Findings that are accepted until a date: still reported, but without effect on the exit code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Accept {
+    code: Code,
+    /// Without modules, if findings of this code are not about modules.
+    selection: Selection,
     expires: Expiry,
 }
 
@@ -173,6 +186,20 @@ impl Exception {
     /// When it ends.
     pub fn expires(&self) -> Expiry {
         self.expires
+    }
+}
+
+impl Accept {
+    /// Whether it is for findings of this code about this module version, on any day.
+    fn covers(&self, code: Code, module: Option<&ModuleVersion>) -> bool {
+        self.code == code && (!code.is_about_a_module() || module.is_some_and(|module| self.selection.covers(module)))
+    }
+
+    /// What it accepts: the code, and the modules as written.
+    fn what(&self) -> String {
+        let modules = self.selection.modules.to_string();
+        let code = self.code.name();
+        if modules.is_empty() { code.to_owned() } else { format!("{code} for {modules}") }
     }
 }
 

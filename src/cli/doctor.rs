@@ -1,7 +1,7 @@
 //! `sumgate doctor`: finds settings that weaken the checks of `go`.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::args::DoctorArgs;
 
@@ -9,10 +9,12 @@ use super::audit::{ending, left_out, not_read, show};
 use super::config;
 use super::exit::{Exit, Failure};
 use super::out;
+use super::policy;
 use super::runtime::Runtime;
 use crate::base::text::safe;
 use crate::doctor::{examine, fix, gather};
-use crate::finding::{Place, Report, Unaudited};
+use crate::finding::{Place, PoliciesInForce, Report, Unaudited};
+use crate::policy::Accepting;
 use crate::upstream::Timeouts;
 
 /// How long the mirror may take for the tree head that it has: it answers without asking a database.
@@ -24,7 +26,17 @@ pub(super) fn run(args: &DoctorArgs) -> Result<Exit, Failure> {
     let go = config::go_env()?;
     let left_out = left_out(&go, &args.exclude, None)?;
     let seen = Runtime::start()?.block_on(gather(go, &args.path, &left_out, &http));
-    let findings = examine(&seen);
+    let in_force = policy::in_force(args.policy.as_ref())?;
+    let mut accepting = in_force.as_ref().map(|(path, policy)| {
+        let today = crate::policy::day(SystemTime::now());
+        Accepting::new(path, Some(policy.clone()).into(), today)
+    });
+    let mut findings = examine(&seen);
+    if let Some(accepting) = &mut accepting {
+        findings = accepting.sort(findings);
+        // What it finds depends on the machine, so an [[accept]] that accepts nothing here may be for another one.
+        findings.extend(accepting.unused(|_| false));
+    }
     let unchecked = |(path, why): &(PathBuf, String)| not_read(path, why);
     let mut unchecked: Vec<_> = seen.unsearched.iter().map(unchecked).collect();
     if !seen.go.has_command() {
@@ -32,7 +44,9 @@ pub(super) fn run(args: &DoctorArgs) -> Result<Exit, Failure> {
         let reason = "there is no go command on the PATH: what `go env -w` wrote is unknown".to_owned();
         unchecked.push(Unaudited { place, module, reason, cause: None });
     }
-    let report = Report { findings, unchecked, ..Report::default() };
+    let accepted = accepting.map(Accepting::into_accepted).unwrap_or_default();
+    let policies = in_force.map(|(path, _)| PoliciesInForce { now: Some(path), base: None });
+    let report = Report { findings, accepted, unchecked, policies, ..Report::default() };
     if !args.fix {
         return show(report, &args.output, std::slice::from_ref(&args.path));
     }

@@ -16,7 +16,7 @@ use crate::base::text::safe_path;
 use crate::base::toml_file::MAX_FILE;
 use crate::base::tree::{folder_of, lexical, repository_by_words, work_tree, working_folder};
 use crate::finding::{Code, Finding, PoliciesInForce};
-use crate::policy::{Denial, Facts, InForce, Policy, loosened};
+use crate::policy::{Accepting, Denial, Facts, InForce, Policy, loosened, newly_accepted};
 use crate::repository::{Base, BaseError};
 
 const NAME: &str = "sumgate.toml";
@@ -30,10 +30,21 @@ pub(super) struct Policies {
     pub(super) base: Option<(PathBuf, Policy)>,
     /// A finding if the policy may be looser than that of the base.
     pub(super) findings: Vec<Finding>,
+    /// The pull request may have written the current policy, and there is none at the base to compare it with: it accepts nothing.
+    unreviewed: bool,
 }
 
 /// A policy at the base: its file, and its text if it can be read.
 type BasePolicy = (PathBuf, Result<String, Unreadable>);
+
+/// What was in force at the base.
+enum Earlier {
+    Policy(PathBuf, Result<String, Unreadable>),
+    /// No policy; the one in force now is in a repository under audit.
+    First,
+    /// No policy of a repository under audit.
+    None,
+}
 
 /// Why a policy at the base cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -58,9 +69,17 @@ impl Policies {
         let how = if args.policy.is_some() { PathSource::Named } else { PathSource::Found };
         let file = args.policy.clone().or_else(find_policy);
         let read = |path: PathBuf| read_policy(&path, how).map(|policy| (path, policy));
-        let earlier = bases.map(|bases| policy_at_base(args.policy.as_deref(), bases, paths)).transpose()?.flatten();
-        let Some((path, text)) = earlier else {
-            return Ok(Self { now: file.map(read).transpose()?, ..Self::default() });
+        let earlier = match bases {
+            Some(bases) => Earlier::of(args.policy.as_deref(), file.as_deref(), bases, paths)?,
+            None => Earlier::None,
+        };
+        let (path, text) = match earlier {
+            Earlier::Policy(path, text) => (path, text),
+            Earlier::None => return Ok(Self { now: file.map(read).transpose()?, ..Self::default() }),
+            Earlier::First => {
+                let first = Self { now: file.map(read).transpose()?, ..Self::default() };
+                return Ok(if args.accept_policy_change { first } else { first.unreviewed() });
+            }
         };
         let now = file.clone().map(read).transpose();
         let then = text.and_then(|text| policy_in(&path, &text).map_err(Unreadable::Invalid));
@@ -81,9 +100,31 @@ impl Policies {
         if let Some(why) = unreadable {
             changes = vec![format!("it cannot be read: {}", why.lines().next().unwrap_or_default())];
         }
-        let findings =
-            if changes.is_empty() { Vec::new() } else { vec![finding(file.as_ref().unwrap_or(&path), &changes)] };
-        Ok(Self { now, base: then.ok().map(|policy| (path, policy)), findings })
+        let message = "the policy may allow what the policy at the base refuses";
+        let loosened = (!changes.is_empty()).then(|| finding(file.as_ref().unwrap_or(&path), message, &changes));
+        let findings = loosened.into_iter().collect();
+        let unreviewed = then.is_err();
+        Ok(Self { now, base: then.ok().map(|policy| (path, policy)), findings, unreviewed })
+    }
+
+    /// The first policy of a repository, from a pull request: it can only be stricter than none, but for what it accepts.
+    fn unreviewed(self) -> Self {
+        let accepts = |(file, policy): &(PathBuf, Policy)| {
+            let changes = newly_accepted(&Policy::default(), policy);
+            (!changes.is_empty()).then(|| finding(file, "the policy is new, and accepts findings", &changes))
+        };
+        let findings = self.now.as_ref().and_then(accepts).into_iter().collect();
+        Self { findings, unreviewed: true, ..self }
+    }
+
+    /// What the policies accept today.
+    pub(super) fn accepting(&self) -> Accepting {
+        let Some((file, _)) = &self.now else { return Accepting::default() };
+        let mut deciding = self.deciding();
+        if self.unreviewed {
+            deciding.base = Some(Policy::default());
+        }
+        Accepting::new(file, deciding, crate::policy::day(SystemTime::now()))
     }
 
     /// The files in force, for reports.
@@ -118,6 +159,29 @@ impl Policies {
     }
 }
 
+impl Earlier {
+    /// `named` is a policy that the user names, `file` the one in force.
+    fn of(named: Option<&Path>, file: Option<&Path>, bases: &mut Bases, paths: &[PathBuf]) -> Result<Self, Failure> {
+        if let Some((path, text)) = policy_at_base(named, bases, paths)? {
+            return Ok(Self::Policy(path, text));
+        }
+        let Some(file) = file else { return Ok(Self::None) };
+        // The working folder may lie elsewhere, and the file may be, or lead to, one of a repository under audit.
+        let real = |path: &Path| path.canonicalize().ok();
+        let named = file.file_name().and_then(|name| Some(real(folder_of(file))?.join(name)));
+        let by_words = working_folder().ok().map(|words| lexical(&words.join(file)));
+        let places: Vec<PathBuf> = [named, by_words, real(file)].into_iter().flatten().collect();
+        for path in paths {
+            let top = Base::work_tree_of(path).map_err(Failure::usage)?;
+            if let Some(inside) = places.iter().find_map(|place| place.strip_prefix(&top).ok()) {
+                let then = at_base(file, inside, bases.at(path)?);
+                return Ok(then.map_or(Self::First, |(path, text)| Self::Policy(path, text)));
+            }
+        }
+        Ok(Self::None)
+    }
+}
+
 /// What may be looser now: another file, no file, or other rules.
 fn changes(path: &Path, then: Result<&Policy, &Unreadable>, file: Option<&Path>, now: Option<&Policy>) -> Vec<String> {
     match (file, then, now) {
@@ -138,9 +202,8 @@ fn is_same(one: &Path, other: &Path) -> bool {
     one == other || (one.file_name() == other.file_name() && folder(one).is_some_and(|one| Some(one) == folder(other)))
 }
 
-fn finding(file: &Path, changes: &[String]) -> Finding {
+fn finding(file: &Path, message: &str, changes: &[String]) -> Finding {
     let facts = changes.iter().map(|change| ("change", change)).collect();
-    let message = "the policy may allow what the policy at the base refuses";
     Finding { facts, ..Finding::new(Code::PolicyLoosened, message).at(file) }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::Outcome;
+use crate::finding::{Accepted, Finding};
 use crate::release::ReleasedFile;
 use gomodule::artifact::Kind;
 use gomodule::module::ModuleVersion;
@@ -23,18 +24,6 @@ pub fn report(outcome: &Outcome) -> Value {
             "code": file.code,
             "advice": file.advice,
             "quarantine": paths(&file.quarantine),
-        })
-    });
-    let findings = outcome.findings.iter().map(|finding| {
-        json!({
-            "code": finding.code.name(),
-            "severity": finding.severity().name(),
-            // Any place; the field is older than findings about other places than programs.
-            "program": finding.place.as_ref().map(ToString::to_string),
-            "module": finding.module,
-            "message": finding.message,
-            "facts": finding.facts.iter().map(|(name, value)| json!({"name": name, "value": value})).collect::<Vec<_>>(),
-            "help": finding.advice(),
         })
     });
     let databases = outcome.databases.iter().map(|database| {
@@ -57,12 +46,33 @@ pub fn report(outcome: &Outcome) -> Value {
         "caches": outcome.caches,
         "programs": paths(&outcome.programs),
         "installed": paths(&outcome.installed),
-        "findings": findings.collect::<Vec<_>>(),
+        "findings": outcome.findings.iter().map(finding).collect::<Vec<_>>(),
+        "accepted": outcome.accepted.iter().map(accepted).collect::<Vec<_>>(),
         "released": released.collect::<Vec<_>>(),
         "refused": refused.collect::<Vec<_>>(),
         "unused_exceptions": unused.collect::<Vec<_>>(),
         "not_listed": outcome.events.dropped,
     })
+}
+
+fn finding(finding: &Finding) -> Value {
+    json!({
+        "code": finding.code.name(),
+        "severity": finding.severity().name(),
+        // Any place; the field is older than findings about other places than programs.
+        "program": finding.place.as_ref().map(ToString::to_string),
+        "module": finding.module,
+        "message": finding.message,
+        "facts": finding.facts.iter().map(|(name, value)| json!({"name": name, "value": value})).collect::<Vec<_>>(),
+        "help": finding.advice(),
+    })
+}
+
+fn accepted(accepted: &Accepted) -> Value {
+    let by = &accepted.by;
+    let mut value = finding(&accepted.finding);
+    value["accepted"] = json!({"reason": by.reason, "expires": by.expires(), "place": by.place.to_string()});
+    value
 }
 
 fn paths(paths: &[PathBuf]) -> Vec<String> {

@@ -1,16 +1,17 @@
 //! Finds changes of a policy that may allow what the earlier policy denies.
 //!
 //! The policies are compared by their text. A change counts as loosening unless it is known to be at least as strict: a new
-//! `[[deny]]`, a removed `[[allow]]` or `[[exception]]`, an exception that expires earlier or lifts fewer rules, a new rule,
-//! a larger `min-age`, a smaller `max-zip-size`.
+//! `[[deny]]`, a removed `[[allow]]`, `[[exception]]` or `[[accept]]`, one of the last two that expires earlier, an exception that
+//! lifts fewer rules, a new rule, a larger `min-age`, a smaller `max-zip-size`.
 
-use super::{Exception, Policy, Rule};
+use super::{Accept, Exception, Policy, Rule};
 
 /// Describes the changes from the policy `base` to the policy `now` that may loosen it.
 pub fn loosened(base: &Policy, now: &Policy) -> Vec<String> {
     let mut found = Vec::new();
     lists(base, now, &mut found);
     exceptions(base, now, &mut found);
+    found.extend(newly_accepted(base, now));
     min_age(base, now, &mut found);
     if let Some(old) = &base.max_zip_size
         && now.max_zip_size.as_ref().is_none_or(|new| new.value > old.value)
@@ -59,6 +60,19 @@ fn exceptions(base: &Policy, now: &Policy, found: &mut Vec<String>) {
             ));
         }
     }
+}
+
+/// Describes each `[[accept]]` of the policy `now` that accepts more than those of the policy `base`, or longer.
+pub fn newly_accepted(base: &Policy, now: &Policy) -> Vec<String> {
+    let within = |old: &Accept, new: &Accept| {
+        old.code == new.code && old.selection.is_like(&new.selection) && old.expires >= new.expires
+    };
+    let new = now.accepts.iter().filter(|new| !base.accepts.iter().any(|old| within(old, new)));
+    let words = |new: &Accept| {
+        let line = new.selection.line;
+        format!("the [[accept]] of {} (line {line}) is new, or accepts more or longer", new.what())
+    };
+    new.map(words).collect()
 }
 
 fn min_age(base: &Policy, now: &Policy, found: &mut Vec<String>) {

@@ -14,6 +14,7 @@ mod absence_offline;
 mod absence_private;
 mod absence_property;
 mod absence_upstream;
+mod accepts;
 mod ages;
 mod agreement;
 mod airgap;
@@ -72,6 +73,7 @@ mod hosts;
 mod http;
 mod load;
 mod log;
+mod markdown;
 mod misbehaving;
 mod odd_answers;
 mod odd_files;
@@ -110,7 +112,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 92] = [
+const TRIALS: [fn() -> Vec<Trial>; 94] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -118,6 +120,7 @@ const TRIALS: [fn() -> Vec<Trial>; 92] = [
     absence_private::trials,
     absence_property::trials,
     absence_upstream::trials,
+    accepts::trials,
     ages::trials,
     agreement::trials,
     airgap::trials,
@@ -173,6 +176,7 @@ const TRIALS: [fn() -> Vec<Trial>; 92] = [
     http::trials,
     load::trials,
     log::trials,
+    markdown::trials,
     misbehaving::trials,
     odd_answers::trials,
     offline::trials,

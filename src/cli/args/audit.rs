@@ -61,6 +61,10 @@ pub(in crate::cli) struct DoctorArgs {
     #[arg(long)]
     pub(in crate::cli) fix: bool,
 
+    /// The policy, whose [[accept]] apply [default: the nearest sumgate.toml at or above the working folder]
+    #[arg(long, value_name = "FILE", env = "SUMGATE_POLICY")]
+    pub(in crate::cli) policy: Option<PathBuf>,
+
     #[command(flatten)]
     pub(in crate::cli) output: OutputArgs,
 }

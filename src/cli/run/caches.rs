@@ -19,7 +19,7 @@ use crate::finding::{Code, Finding, Severity};
 use crate::gate::seal::Sealed;
 use crate::gate::{self, CacheOrigin, CacheUse, Caches, Known, KnownFile, Outcome, RunFolder, cut, seal};
 use crate::go::environment::GoEnv;
-use crate::policy::{Age, Facts};
+use crate::policy::{Accepting, Age, Facts};
 use crate::store::Store;
 use crate::sumdb::Databases;
 use gomodule::artifact::{Artifact, Kind};
@@ -108,7 +108,7 @@ impl RunCaches {
     ///
     /// Decides by name, size, and whether there is a record. Records are not looked up again, so a `min-age` that was raised does not
     /// affect proved modules.
-    pub(super) fn judge_sealed(&mut self, policies: &Policies, deny: Severity) -> bool {
+    pub(super) fn judge_sealed(&mut self, policies: &Policies, accepting: &mut Accepting, deny: Severity) -> bool {
         if self.usage.modules == CacheOrigin::Inherited {
             return true;
         }
@@ -134,7 +134,7 @@ impl RunCaches {
             self.folder.root().display()
         );
         let findings = policies.denied(&facts.collect::<Vec<_>>()).into_iter();
-        let findings: Vec<Finding> = findings.map(|found| Finding { help: Some(help.clone()), ..found }).collect();
+        let findings = accepting.sort(findings.map(|found| Finding { help: Some(help.clone()), ..found }).collect());
         let is_right = findings.iter().all(|finding| finding.severity() < deny);
         self.findings.extend(cut(findings));
         is_right
@@ -148,6 +148,7 @@ impl RunCaches {
         clients: &Databases,
         exempt: &Patterns,
         policies: &Policies,
+        accepting: &mut Accepting,
         deny: Severity,
     ) -> Result<bool, Failure> {
         if self.usage.modules != CacheOrigin::Inherited {
@@ -202,8 +203,9 @@ impl RunCaches {
                 }
             }
         }
-        let is_right = report.findings.iter().all(|finding| finding.severity() < deny);
-        self.findings.extend(report.findings);
+        let findings = accepting.sort(report.findings);
+        let is_right = findings.iter().all(|finding| finding.severity() < deny);
+        self.findings.extend(findings);
         Ok(is_right)
     }
 

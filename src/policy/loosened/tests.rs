@@ -2,12 +2,14 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fmt::Write;
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::civil::Date;
 
 use super::loosened;
-use crate::policy::{Age, Facts, Policy, judge, parse};
+use crate::finding::{Code, Finding};
+use crate::policy::{Accepting, Age, Facts, InForce, Policy, judge, parse};
 use gomodule::module::ModuleVersion;
 
 const PAIRS: u64 = 2_000;
@@ -51,11 +53,14 @@ struct Sketch {
     flags: Vec<&'static str>,
     max_zip_size: Option<u64>,
     toolchains: Option<&'static str>,
+    accepts: Vec<(&'static str, Option<&'static str>, i16)>,
 }
 
 const MODULES: [&str; 4] = ["a.com/x", "a.com", "b.com/y", "golang.org/toolchain"];
 const FLAGS: [&str; 4] = ["pseudo-versions", "pre-releases", "retracted", "unknown-modules"];
 const RULES: [&str; 6] = ["deny", "default", "min-age", "pseudo-versions", "retracted", "max-zip-size"];
+/// Codes of findings, with and without a module.
+const CODES: [Code; 3] = [Code::UnknownVersion, Code::PrivateName, Code::VendorUnproved];
 const TOOLCHAINS: [&str; 2] = [">=go1.26.0", ">=go1.27.0"];
 
 impl Sketch {
@@ -65,8 +70,14 @@ impl Sketch {
             let rules = random.some(&RULES);
             (*random.one(&MODULES), if rules.is_empty() { vec!["deny"] } else { rules }, 2020)
         });
+        let exceptions = exceptions.collect();
+        let accepts = (0..random.below(3)).map(|_| {
+            let code = *random.one(&CODES);
+            (code.name(), code.is_about_a_module().then(|| *random.one(&MODULES)), 2020)
+        });
         Self {
-            exceptions: exceptions.collect(),
+            accepts: accepts.collect(),
+            exceptions,
             deny: random.some(&MODULES),
             allow,
             min_age: random.yes().then(|| 1 + random.below(3)),
@@ -106,6 +117,10 @@ impl Sketch {
             )
             .unwrap();
         }
+        for (code, module, year) in &self.accepts {
+            let module = module.map(|module| format!("module = \"{module}\"\n")).unwrap_or_default();
+            writeln!(text, "[[accept]]\ncode = \"{code}\"\n{module}reason = \"r\"\nexpires = {year}-06-01").unwrap();
+        }
         text
     }
 
@@ -117,7 +132,7 @@ impl Sketch {
 
 /// Makes one change. Returns whether it loosens, or `None` if this sketch has nothing to change.
 fn change(random: &mut Random, base: &Sketch, now: &mut Sketch) -> Option<bool> {
-    match random.below(11) {
+    match random.below(14) {
         0 => {
             let new = MODULES.into_iter().find(|module| !base.deny.contains(module))?;
             now.deny.push(new);
@@ -167,6 +182,23 @@ fn change(random: &mut Random, base: &Sketch, now: &mut Sketch) -> Option<bool> 
             let is_lifted = |one: &(&str, Vec<&str>, i16)| one.0 == *module && one.1.contains(&rule);
             Some(!base.exceptions.iter().any(is_lifted))
         }
+        10 => {
+            let (_, module, year) = now.accepts.first_mut()?;
+            if let Some(module) = module.as_mut().filter(|_| random.yes()) {
+                // Compared by its text.
+                *module = "c.com";
+                return Some(true);
+            }
+            let later = random.yes();
+            *year = if later { 2025 } else { 2019 };
+            Some(later)
+        }
+        11 => {
+            let code = *random.one(&CODES);
+            now.accepts.push((code.name(), code.is_about_a_module().then_some("d.com"), 2030));
+            Some(true)
+        }
+        12 => now.accepts.pop().map(|_| false),
         _ => {
             let old = base.max_zip_size?;
             let larger = random.yes();
@@ -207,6 +239,7 @@ struct Truth {
     covered_since: Option<u64>,
     sightings: Vec<u64>,
     facts: Facts,
+    finding: Finding,
     today: Date,
 }
 
@@ -226,7 +259,10 @@ impl Truth {
         facts.retracted = Some(random.yes().then(String::new));
         facts.zip_size = Some(random.below(450));
         let today = Date::new(*random.one(&[2018, 2022, 2028]), 1, 1).unwrap();
-        Self { module, covered_since, sightings, facts, today }
+        let code = *random.one(&CODES);
+        let finding =
+            Finding { module: code.is_about_a_module().then(|| module.to_owned()), ..Finding::new(code, "x") };
+        Self { module, covered_since, sightings, facts, finding, today }
     }
 
     /// A record is old if a sighting of the required age covers it. Otherwise it is young, or its age is unknown if the newest
@@ -250,11 +286,20 @@ impl Truth {
         let verdict = judge(policy, &Facts { age, ..self.facts.clone() }, self.today);
         verdict.denial.is_some()
     }
+
+    fn is_accepted(&self, now: &Policy, base: Option<&Policy>) -> bool {
+        if now.accepts.is_empty() {
+            return false;
+        }
+        let policies = InForce { now: Some(now.clone()), base: base.cloned() };
+        let mut accepting = Accepting::new(Path::new("sumgate.toml"), policies, self.today);
+        accepting.sort(vec![self.finding.clone()]).is_empty()
+    }
 }
 
 #[test]
 fn every_loosening_change_is_found_and_no_finding_means_nothing_new_is_allowed() {
-    let (mut counts, mut compared, mut unknown) = ([0; 2], 0, 0);
+    let (mut counts, mut compared, mut unknown, mut accepted) = ([0; 2], 0, 0, 0);
     for seed in 0.. {
         if compared == PAIRS {
             break;
@@ -268,6 +313,12 @@ fn every_loosening_change_is_found_and_no_finding_means_nothing_new_is_allowed()
         assert_eq!(!found.is_empty(), expected, "seed {seed}: {found:?}\n{}---\n{}", base.text(), now.text());
         counts[usize::from(expected)] += 1;
 
+        // Whatever a change is, it accepts nothing that the base counts.
+        let truth = Truth::random(&mut random);
+        let [was, is] = [&old, &new].map(|policy| truth.is_accepted(policy, None));
+        assert_eq!(truth.is_accepted(&new, Some(&old)), was && is, "seed {seed}: {}\n---\n{}", base.text(), now.text());
+        accepted += usize::from(was && is);
+
         // A policy without findings denies everything that the earlier one denies, after any number of changes.
         let other = further(&mut random, &now);
         let (pair, new) = if random.yes() { (&now, now.policy()) } else { (&other, other.policy()) };
@@ -280,18 +331,22 @@ fn every_loosening_change_is_found_and_no_finding_means_nothing_new_is_allowed()
             unknown += usize::from(truth.is_unknown(&base) || truth.is_unknown(pair));
             let let_in = truth.is_denied(&base, &old) && !truth.is_denied(pair, &new);
             assert!(!let_in, "seed {seed}: {}\n{}---\n{}", truth.module, base.text(), pair.text());
+            let newly_accepted = truth.is_accepted(&new, None) && !truth.is_accepted(&old, None);
+            assert!(!newly_accepted, "seed {seed}: {:?}\n{}---\n{}", truth.finding, base.text(), pair.text());
         }
     }
     assert!(counts.iter().all(|count| *count > 1000), "{counts:?}");
     assert!(unknown > 10_000, "{unknown} of {compared} pairs");
+    assert!(accepted > 50, "{accepted} of {compared} pairs");
 }
 
 #[test]
-fn only_an_exception_loosens_an_empty_policy() {
+fn only_what_lifts_or_accepts_loosens_an_empty_policy() {
     for seed in 0..200 {
         let mut first = Sketch::random(&mut Random(seed));
-        assert_eq!(loosened(&Policy::default(), &first.policy()).len(), first.exceptions.len());
-        first.exceptions.clear();
+        let both = first.exceptions.len() + first.accepts.len();
+        assert_eq!(loosened(&Policy::default(), &first.policy()).len(), both);
+        (first.exceptions, first.accepts) = Default::default();
         assert_eq!(loosened(&Policy::default(), &first.policy()), Vec::<String>::new());
     }
 }
