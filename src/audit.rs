@@ -9,6 +9,7 @@
 
 mod above;
 mod cache;
+mod changes;
 mod entry;
 mod error;
 mod find;
@@ -26,10 +27,11 @@ mod workspace;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 pub use cache::{CacheError, read_module_cache};
 pub(crate) use cache::{CachedFile, HashError, bundled_with_toolchain};
+pub use changes::all_changes;
 pub use entry::{Entry, FoundHash, NamedModule};
 pub use error::ReadError;
 pub use find::{ExcludeError, FindError, LeftOut, find, why_unread};
@@ -40,9 +42,9 @@ pub use toolchain::LocalGo;
 use judge::{Rules, judge};
 
 use crate::base::fault::Fault;
-use crate::finding::{Code, Finding, Misbehaviour, Place, ProofTree, Report};
-use crate::policy::{Age, Denial, Facts, Policy};
-use crate::sumdb::{Answer, DatabaseId, Databases, SumdbError};
+use crate::finding::{Change, Code, Finding, InLog, Misbehaviour, Place, ProofTree, Report};
+use crate::policy::{Age, Denial, Facts, Policy, in_words};
+use crate::sumdb::{Answer, DatabaseId, Databases, ModuleRecord, SumdbError};
 use gomodule::artifact::Kind;
 use gomodule::module::{ModuleVersion, Patterns};
 
@@ -70,7 +72,7 @@ impl Audit {
         let modules = entries.iter().filter_map(|entry| match entry {
             Entry::Hash(found) => rules.is_looked_up(found).then_some(&found.module),
             Entry::Named(named) => Some(&named.module),
-            Entry::Finding(_) | Entry::Unchecked(_) => None,
+            Entry::Finding(_) | Entry::Unchecked(_) | Entry::Change(_) => None,
         });
         modules.filter(|module| seen.insert(*module)).cloned().collect()
     }
@@ -93,6 +95,37 @@ impl Audit {
             report.database = Some(ProofTree { name, size, is_current });
         }
         report
+    }
+
+    /// Finds out what the databases have about the new versions; of private ones, nothing is sent.
+    pub async fn look_up_changes(&self, changes: &mut [Change]) {
+        let rules = self.rules();
+        let taken: HashSet<&ModuleVersion> = changes.iter().filter_map(|change| change.taken.as_ref()).collect();
+        let (asked, private): (Vec<_>, Vec<_>) =
+            taken.into_iter().partition(|module| rules.is_asked_about(&module.path));
+        let private: HashSet<ModuleVersion> = private.into_iter().cloned().collect();
+        let asked: Vec<ModuleVersion> = asked.into_iter().cloned().collect();
+        let answers = self.databases.lookup_all(&asked, self.at_once, &AtomicUsize::new(0)).await;
+        for change in changes {
+            let Some(module) = &change.taken else { continue };
+            change.in_log = match answers.get(module) {
+                None if private.contains(module) => InLog::Private,
+                None => InLog::NotKnown,
+                Some(Ok(record)) => {
+                    InLog::Record { number: record.proven().id().get(), age: self.known_age(record).map(in_words) }
+                }
+                Some(Err(error)) if error.fault() == Fault::Absent => InLog::NoRecord,
+                Some(Err(_)) => InLog::NotKnown,
+            };
+        }
+    }
+
+    /// The least age of a record. Less than an hour may be the result of its lookup alone.
+    pub(crate) fn known_age(&self, record: &ModuleRecord) -> Option<Duration> {
+        match self.databases.age(record, Duration::ZERO, self.now) {
+            Age::AtLeast(age) if age >= Duration::from_secs(3600) => Some(age),
+            _ => None,
+        }
     }
 
     fn rules(&self) -> Rules<'_> {

@@ -4,6 +4,7 @@ mod ages;
 mod args;
 mod audit;
 mod bases;
+mod changes;
 mod command_line;
 mod completions;
 mod config;

@@ -3,6 +3,7 @@
 //! A [`Report`] is plain data in the order of the files that were read, and is written by pure functions, one in each file.
 
 mod acceptance;
+mod change;
 mod code;
 mod each;
 mod facts;
@@ -11,6 +12,7 @@ mod human;
 mod json;
 mod junit;
 mod location;
+mod markdown;
 mod render;
 mod root;
 mod sarif;
@@ -29,6 +31,7 @@ use crate::base::text::safe_path;
 use gomodule::module::ModuleVersion;
 
 pub use acceptance::Acceptance;
+pub use change::{Change, InLog, Retracted};
 pub use code::Code;
 pub use facts::Facts;
 pub use json::SCHEMA as AUDIT_SCHEMA;
@@ -193,6 +196,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// The findings that the policy accepts, in the same order. They do not count for the ending.
     pub accepted: Vec<Accepted>,
+    /// With a base, the modules that are taken in another version now.
+    pub changes: Vec<Change>,
     /// Lines that a pattern exempts. Their module paths were not sent to any server.
     pub skipped: Vec<Unaudited>,
     /// Lines that could not be checked. If there are any, the audit is not finished.

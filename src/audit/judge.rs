@@ -14,7 +14,7 @@ use crate::sumdb::{Answer, ModuleRecord, SumdbError, looks_private};
 use gomodule::artifact::Kind;
 use gomodule::dirhash::H1;
 use gomodule::gosum::AnyHash;
-use gomodule::module::{ModuleVersion, Patterns};
+use gomodule::module::{ModulePath, ModuleVersion, Patterns};
 
 /// Places with the cause of one finding that are listed. A file may have 50,000 lines of one version; nobody reads more than a few. Our
 /// own choice.
@@ -30,9 +30,13 @@ pub(super) struct Rules<'a> {
 impl Rules<'_> {
     /// Whether the record of this hash is looked up.
     pub(super) fn is_looked_up(&self, at: &FoundHash) -> bool {
-        let path = &at.module.path;
+        self.is_asked_about(&at.module.path) && matches!(at.hash, AnyHash::H1(_))
+    }
+
+    /// Whether the path is sent to a server.
+    pub(super) fn is_asked_about(&self, path: &ModulePath) -> bool {
         let is_withheld = self.withholds_private && looks_private(path);
-        !is_withheld && !self.exempt.exempts(path) && matches!(at.hash, AnyHash::H1(_))
+        !is_withheld && !self.exempt.exempts(path)
     }
 }
 
@@ -53,6 +57,7 @@ pub(super) fn judge(
             Entry::Named(at) => judge.named(at),
             Entry::Finding(finding) => judge.report.findings.push(finding.clone()),
             Entry::Unchecked(unchecked) => judge.report.unchecked.push(unchecked.clone()),
+            Entry::Change(_) => {}
         }
     }
     judge.done()

@@ -104,6 +104,14 @@ impl Prefetch {
         Ok((Arc::clone(released.file()), released.identity().size(), released.h1()))
     }
 
+    /// The rationale of the author for retracting a version; `None` if it is not retracted.
+    pub(crate) async fn retracted(&self, module: &ModuleVersion) -> Result<Option<String>, MirrorError> {
+        self.pipeline.may_name(&module.path)?;
+        let retractions = self.pipeline.lists.retracted.of(&module.path).await?;
+        let covering = retractions.iter().find(|retraction| retraction.covers(&module.version));
+        Ok(covering.map(|retraction| retraction.rationale.clone()))
+    }
+
     /// The proved go.mod of a version.
     pub(crate) async fn go_mod(&self, module: &ModuleVersion) -> Result<String, MirrorError> {
         let artifact = Artifact { module: module.clone(), kind: Kind::Mod };

@@ -74,6 +74,7 @@ mod hosts;
 mod http;
 mod load;
 mod log;
+mod markdown;
 mod misbehaving;
 mod odd_answers;
 mod odd_files;
@@ -113,7 +114,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 95] = [
+const TRIALS: [fn() -> Vec<Trial>; 96] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -178,6 +179,7 @@ const TRIALS: [fn() -> Vec<Trial>; 95] = [
     http::trials,
     load::trials,
     log::trials,
+    markdown::trials,
     misbehaving::trials,
     odd_answers::trials,
     offline::trials,

@@ -93,7 +93,7 @@ fn the_page_has_the_sizes(dist: &Path) {
         let name = format!("`{}`", file.file_name().unwrap().to_str().unwrap());
         let row = page.lines().find(|line| line.starts_with('|') && line.contains(&name)).expect(&name);
         let said: f64 = row.split('|').nth(3).unwrap().trim().parse().expect(row);
-        let is = fs::metadata(&file).unwrap().len() as f64 / 1e6;
+        let is = f64::from(u32::try_from(fs::metadata(&file).unwrap().len()).unwrap()) / 1e6;
         assert!((said - is).abs() < is / 10.0, "{row} has {is:.1} MB");
     }
 }

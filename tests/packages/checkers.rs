@@ -1,5 +1,6 @@
 //! What other programs say about the files for CI, and the examples of docs/ci.md.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -13,6 +14,7 @@ pub fn trials() -> Vec<Trial> {
         tool_trial("ci files: actionlint finds nothing", &["actionlint", "shellcheck", "git"], actionlint),
         tool_trial("ci files: zizmor finds nothing", &["zizmor", "git"], zizmor),
         tool_trial("ci files: they match their schemas", &["check-jsonschema", "pre-commit", "git"], schemas),
+        tool_trial("ci files: each other action is pinned by one commit, with its version", &[], pins),
         tool_trial("ci files: shellcheck finds nothing in the scripts", &["shellcheck"], shellcheck),
         dist_trial("ci files: the plain shell of the page finds a planted line", &["curl", "go", "git"], plain_shell),
         tool_trial("ci files: the plain shell of the page refuses another program", &["curl", "git"], another_program),
@@ -115,6 +117,26 @@ fn schemas() {
     let job = folder.path().join("component.yml");
     std::fs::write(&job, component.split_once("\n---\n").unwrap().1).unwrap();
     check("gitlab-ci", &[job]);
+}
+
+fn pins() {
+    let found = std::fs::read_dir(here().join(".github/workflows")).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = found.collect();
+    files.extend(["action.yml", "docs/ci.md"].map(|name| here().join(name)));
+    let mut pins = BTreeMap::new();
+    for text in files.into_iter().map(|file| std::fs::read_to_string(file).unwrap()) {
+        let uses = text.lines().filter_map(|line| line.split_once("uses: ")).map(|(_, uses)| uses.to_owned());
+        for uses in uses.filter(|uses| !uses.starts_with("OWNER/sumgate") && uses != "$/") {
+            let (action, pin) = uses.split_once('@').unwrap();
+            let (commit, version) = pin.split_once(" # v").unwrap();
+            assert!(commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit()), "{uses}");
+            // Those of one repository, such as actions/cache/restore, have one pin.
+            let repository = action.splitn(3, '/').take(2).collect::<Vec<_>>().join("/");
+            let pin = (commit.to_owned(), version.to_owned());
+            assert_eq!(*pins.entry(repository).or_insert_with(|| pin.clone()), pin, "{uses}");
+        }
+    }
+    assert!(pins.len() >= 7, "{pins:?}");
 }
 
 fn shellcheck() {

@@ -75,8 +75,7 @@ impl PullRequest {
         let mut command = command(program);
         command.current_dir(self.checkout()).env_clear().env("PATH", std::env::var_os("PATH").unwrap());
         command.env("HOME", self.folder.path()).env("SUMGATE_SUMDB", self.origin.gosumdb()).env("GOENV", "off");
-        // For the command behind the gate.
-        command.env("SUMGATE_UPSTREAM", self.origin.url()).env("GOTOOLCHAIN", "local").env("GOTELEMETRY", "off");
+        command.env("GOPROXY", self.origin.url()).env("GOTOOLCHAIN", "local").env("GOTELEMETRY", "off");
         command
     }
 }
