@@ -7,7 +7,7 @@ use std::path::Path;
 use flate2::read::GzDecoder;
 use libtest_mimic::Trial;
 
-use crate::tools::{TARGET, VERSION, command, dist_trial, package, run, tool_trial, works};
+use crate::tools::{PROGRAMS, TARGET, VERSION, command, dist_trial, package, run, tool_trial, works};
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -29,7 +29,7 @@ fn name() -> String {
 
 /// The commands of docs/install.md.
 fn unpacked_it_runs(dist: &Path) {
-    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/install.md")).unwrap();
+    let page = page();
     let line = page.lines().find(|line| line.contains("sha256sum") && line.contains("tar -x")).unwrap();
     let home = tempfile::tempdir().unwrap();
     // Nothing but what the page promises to need.
@@ -82,6 +82,24 @@ fn everything_is_listed(dist: &Path) {
         let row = format!("| {file} | {} | {} |", fs::metadata(dist.join(file)).unwrap().len(), listed[file.as_str()]);
         assert!(table.contains(&row), "{row}\n{table}");
     }
+    the_page_has_the_sizes(dist);
+}
+
+/// docs/install.md has the size of each package in megabytes, within a tenth.
+fn the_page_has_the_sizes(dist: &Path) {
+    let page = page().replace("${VERSION}", VERSION).replace("$VERSION", VERSION);
+    for ending in PROGRAMS {
+        let file = package(dist, ending);
+        let name = format!("`{}`", file.file_name().unwrap().to_str().unwrap());
+        let row = page.lines().find(|line| line.starts_with('|') && line.contains(&name)).expect(&name);
+        let said: f64 = row.split('|').nth(3).unwrap().trim().parse().expect(row);
+        let is = f64::from(u32::try_from(fs::metadata(&file).unwrap().len()).unwrap()) / 1e6;
+        assert!((said - is).abs() < is / 10.0, "{row} has {is:.1} MB");
+    }
+}
+
+fn page() -> String {
+    fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/install.md")).unwrap()
 }
 
 /// The points that mise's `github:` backend gives a name on Linux with x86-64 and glibc. It takes the file with the most, never a

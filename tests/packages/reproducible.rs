@@ -8,13 +8,10 @@ use std::path::{Path, PathBuf};
 use libtest_mimic::Trial;
 
 use crate::contents::{contents, has};
-use crate::tools::{command, dist_trial, package, run};
+use crate::tools::{PROGRAMS, command, dist_trial, package, run};
 
 /// In the program, and so in each package of it.
 const MARK: &str = "nothing is served before its hash is proved in the checksum database";
-
-/// The endings of the packages with the program.
-const PROGRAMS: [&str; 5] = [".tar.gz", ".whl", ".deb", ".rpm", "-image-amd64.tar"];
 
 /// Set in `.ci/full`: a second build takes minutes.
 const REBUILD: &str = "SUMGATE_REBUILD";
