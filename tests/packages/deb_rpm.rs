@@ -134,21 +134,46 @@ fn use_service(machine: &Machine) {
     machine.write(CONFIGURATION, &settings);
     machine.write("/etc/sumgate/sumgate.toml", "[[deny]]\nmodule = \"example.com/dep/v2\"\n");
     // Without its reason the rule is invalid, and the settings of before stay.
-    machine.fails(1, &reload);
-    let log = machine.until("journalctl -u sumgate -o cat | grep -F 'sumgate.toml'");
+    machine.run(&reload);
+    machine.until(
+        "systemctl status sumgate | grep -F 'Status: \"the new settings are invalid; the old ones stay in force\"'",
+    );
+    let log = machine.run("journalctl -u sumgate -o cat | grep -F 'sumgate.toml'");
     assert!(log.contains("reason"), "{log}");
     let refused = machine.run(&format!("{GET} get /example.com/hello/@v/v1.0.0.mod"));
     assert!(refused.contains(" 502 ") && refused.contains("sum.golang.org"), "{refused}");
 
     machine.write("/etc/sumgate/sumgate.toml", "[[deny]]\nmodule = \"example.com/dep/v2\"\nreason = \"a trial\"\n");
     machine.run(&reload);
-    machine.until("journalctl -u sumgate -o cat | grep -F 'are in force'");
+    machine.until("systemctl status sumgate | grep -F 'Status: \"the settings were read again\"'");
     let served = machine.run(&format!("{GET} get /example.com/hello/@v/v1.0.0.mod"));
     assert!(served.contains(" 200 OK") && served.contains("\nmodule example.com/hello\n"), "{served}");
     let denied = machine.run(&format!("{GET} get /example.com/dep/v2/@v/v2.0.1.zip"));
     assert!(denied.contains(" 403 ") && denied.contains("a trial"), "{denied}");
     // A command that writes into the data folder, which belongs to the user of the service.
     assert_eq!(machine.run(&documented("systemd-run")), "");
+}
+
+/// Gives the service a `.netrc` that only root can read, by the drop-in of the page.
+fn log_in(machine: &Machine) {
+    let settings = machine.read(CONFIGURATION);
+    let (before, rest) = settings.split_once("upstream = ").unwrap();
+    let (upstream, rest) = rest.split_once('\n').unwrap();
+    machine.write(CONFIGURATION, &format!("{before}{rest}[[upstream]]\nurl = {upstream}\nnetrc = true\n"));
+    let host = upstream.trim_matches('"').strip_prefix("http://").unwrap();
+    machine.write("/etc/sumgate/netrc", &format!("machine {host} login mirror password secret\n"));
+    let page = std::fs::read_to_string(checkout().join("docs/install.md")).unwrap();
+    let (_, lines) = page.split_once("    [Service]\n").unwrap();
+    let lines: Vec<_> = lines.lines().map_while(|line| line.strip_prefix("    ")).collect();
+    machine.run("chmod 600 /etc/sumgate/netrc; mkdir /etc/systemd/system/sumgate.service.d");
+    machine.write("/etc/systemd/system/sumgate.service.d/override.conf", &format!("[Service]\n{}\n", lines.join("\n")));
+    // Without the drop-in there is no .netrc.
+    machine.fails(1, "systemctl restart sumgate");
+    machine.run("systemctl daemon-reload; systemctl restart sumgate");
+    machine.run(&documented("systemctl reload"));
+    machine.until("systemctl status sumgate | grep -F 'Status: \"the settings were read again\"'");
+    let served = machine.run(&format!("{GET} get /example.com/hello/@v/v1.1.0.zip | head -n 1"));
+    assert!(served.contains(" 200 OK"), "{served}");
 }
 
 fn deb(dist: &Path) {
@@ -160,6 +185,7 @@ fn deb(dist: &Path) {
     assert_eq!(machine.run("systemctl is-enabled sumgate"), "enabled\n");
     use_service(&machine);
 
+    log_in(&machine);
     let before = machine.run("systemctl show -p MainPID sumgate");
     let edited = machine.read(CONFIGURATION);
     let folder = tempfile::tempdir().unwrap();
@@ -182,8 +208,13 @@ fn deb(dist: &Path) {
         said.contains("removing the data folder with the pins of private modules: /var/lib/private/sumgate\n"),
         "{said}"
     );
-    assert!(said.contains("sumgate: left in place: /etc/sumgate/sumgate.toml\n"), "{said}");
-    assert_eq!(left(&machine), ["/etc/sumgate", "/etc/sumgate/sumgate.toml"]);
+    // What others made: named, and nothing else is left.
+    let named = ["/etc/sumgate/netrc", "/etc/sumgate/sumgate.toml", "/etc/systemd/system/sumgate.service.d"];
+    for name in named {
+        assert!(said.contains(&format!("sumgate: left in place: {name}\n")), "{said}");
+    }
+    let is_named = |path: &String| path == "/etc/sumgate" || named.iter().any(|name| path.starts_with(name));
+    assert!(left(&machine).iter().all(is_named), "{:?}", left(&machine));
 }
 
 /// What a package left on the machine.
