@@ -274,7 +274,7 @@ fn rpm(dist: &Path) {
     let before = machine.run("systemctl show -p MainPID sumgate");
     let edited = machine.read(CONFIGURATION);
     // The scripts of an upgrade run for the same version, too.
-    machine.run(&format!("RELEASES=/release; {} --force", install));
+    machine.run(&format!("RELEASES=/release; {install} --force"));
     machine.until("sumgate health --config /etc/sumgate/serve.toml");
     assert_eq!(machine.read(CONFIGURATION), edited);
     assert_ne!(machine.run("systemctl show -p MainPID sumgate"), before);

@@ -17,7 +17,7 @@ const TOOLS: [&str; 5] = ["debootstrap", "systemd-nspawn", "nsenter", "chroot", 
 /// A tree with these packages and those that every Debian has.
 const PACKAGES: &str = "systemd,systemd-sysv,dbus,rpm";
 const SUITE: &str = "bookworm";
-/// A file that only the tree has.
+/// A file that only the tree has: what it was made of, and when.
 const MARK: &str = "/etc/sumgate-trial";
 /// Nothing in a trial depends on the newest packages, and they must not become so old that debootstrap no longer makes such a tree.
 const FRESH: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -80,14 +80,16 @@ pub fn reduced_to(packages: &str) -> (tempfile::TempDir, PathBuf) {
 
 /// The tree, fresh. The caller has the lock.
 fn tree() -> PathBuf {
-    let (tree, stamp) = (kept().join("tree"), kept().join("packages"));
-    let made = stamp.metadata().and_then(|stamp| stamp.modified()).ok();
+    let tree = kept().join("tree");
+    let mark = tree.join(MARK.trim_start_matches('/'));
+    let made = mark.metadata().and_then(|mark| mark.modified()).ok();
     let fresh = made.and_then(|made| made.elapsed().ok()).is_some_and(|age| age < FRESH);
     let wanted = format!("{SUITE} {PACKAGES}");
-    if !fresh || std::fs::read_to_string(&stamp).unwrap() != wanted {
+    if !fresh || std::fs::read_to_string(&mark).unwrap() != wanted {
+        let _ = std::fs::remove_file(&mark);
         make(&tree);
-        // Written last, so that a tree that was cut short is made again.
-        std::fs::write(stamp, wanted).unwrap();
+        // Removed first and written last: a tree that was cut short is made again.
+        std::fs::write(mark, wanted).unwrap();
     }
     tree
 }
@@ -101,7 +103,6 @@ fn make(tree: &Path) {
     let mut debootstrap = Command::new("timeout");
     debootstrap.args([MADE_WITHIN, "debootstrap", "--variant=minbase", &format!("--include={PACKAGES}"), SUITE]);
     ended(debootstrap.arg(tree).stdin(Stdio::null()), 0);
-    std::fs::write(tree.join(MARK.trim_start_matches('/')), "").unwrap();
     // Half of what would be copied.
     for folder in ["var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/locale", "usr/share/man"] {
         run(command("rm").arg("-rf").arg(tree.join(folder)));
