@@ -64,7 +64,7 @@ report sumgate.junit.xml "$@" ${base:+--base="$base"} --format=junit
 # All lines, new and old: a scanner compares the branches itself.
 report sumgate.sarif "$@" --format=sarif
 # A string in JSON contains no line end, so only members begin a line.
-echo "sumgate: $(grep -c '^ *"ruleId":' "$reports/sumgate.sarif" || true) findings in all lines, new and old"
+echo "sumgate: findings in all lines, new and old: $(grep -c '^ *"ruleId":' "$reports/sumgate.sarif" || true)"
 
 if [ -n "${SUMGATE_CI_COMMAND:-}" ]; then
     if [ "$status" -eq 0 ]; then

@@ -62,6 +62,7 @@ fn planted(dist: &Path) {
     assert_eq!(place["region"]["startLine"], request.planted);
     assert!(job.summary.contains("hash-mismatch"), "{}", job.summary);
     assert!(job.log.trim_end().ends_with("https://github.example/owner/app/actions/runs/17"), "{}", job.log);
+    assert!(job.log.contains("findings in all lines, new and old: 1\n"), "{}", job.log);
     assert!(!request.checkout().join("built").exists(), "the command was run");
 }
 
