@@ -39,6 +39,7 @@ pub use read::Reader;
 pub use target::{Found, Target};
 pub use toolchain::LocalGo;
 
+use changes::MAX_LOOKED_UP;
 use judge::{Rules, judge};
 
 use crate::base::fault::Fault;
@@ -99,23 +100,20 @@ impl Audit {
 
     /// Finds out what the databases have about the new versions; of private ones, nothing is sent.
     pub async fn look_up_changes(&self, changes: &mut [Change]) {
-        let rules = self.rules();
-        let taken: HashSet<&ModuleVersion> = changes.iter().filter_map(|change| change.taken.as_ref()).collect();
-        let (asked, private): (Vec<_>, Vec<_>) =
-            taken.into_iter().partition(|module| rules.is_asked_about(&module.path));
-        let private: HashSet<ModuleVersion> = private.into_iter().cloned().collect();
-        let asked: Vec<ModuleVersion> = asked.into_iter().cloned().collect();
+        let (rules, mut seen) = (self.rules(), HashSet::new());
+        let asked = changes.iter().filter_map(|change| change.taken.as_ref());
+        let asked = asked.filter(|module| rules.is_asked_about(&module.path) && seen.insert(*module));
+        let asked: Vec<ModuleVersion> = asked.take(MAX_LOOKED_UP).cloned().collect();
         let answers = self.databases.lookup_all(&asked, self.at_once, &AtomicUsize::new(0)).await;
         for change in changes {
             let Some(module) = &change.taken else { continue };
             change.in_log = match answers.get(module) {
-                None if private.contains(module) => InLog::Private,
-                None => InLog::NotKnown,
+                None if !rules.is_asked_about(&module.path) => InLog::Private,
                 Some(Ok(record)) => {
                     InLog::Record { number: record.proven().id().get(), age: self.known_age(record).map(in_words) }
                 }
                 Some(Err(error)) if error.fault() == Fault::Absent => InLog::NoRecord,
-                Some(Err(_)) => InLog::NotKnown,
+                None | Some(Err(_)) => InLog::NotKnown,
             };
         }
     }

@@ -10,8 +10,10 @@ use gomodule::artifact::Kind;
 use gomodule::gomod::{GoMod, Replaced, Replacements};
 use gomodule::module::{ModuleVersion, Version};
 
-/// Changes of one file: the largest go.mod have some 1,000 requirements. Our own choice.
-const MAX_CHANGES: usize = 2_000;
+/// New versions that are looked up: the largest go.mod have some 1,000 requirements. Our own choice.
+pub(super) const MAX_LOOKED_UP: usize = 2_000;
+/// Changes of one file, and of new lines: as many as there are hash lines that are read of a file.
+const MAX_CHANGES: usize = 50_000;
 
 /// Where a required module is taken from.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -53,7 +53,7 @@ pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
     let work = out::telling_whom(&audit.databases, audit.run(&given.entries, &answered));
     let work = out::with_progress("looking up", total, &answered, work);
     let mut report = Runtime::start()?.block_on(async {
-        let mut report = work.await;
+        let mut report = Box::pin(work).await;
         if args.base.is_some() && args.output.format == Format::Markdown {
             report.changes = all_changes(given.changes, &given.entries);
             describe(&mut report, &audit, args, &go, store, &http).await?;

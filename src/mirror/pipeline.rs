@@ -90,10 +90,7 @@ impl Pipeline {
         };
         let mut known = admission.examine(&artifact.module, &self.context.expectations).await?;
         if admission.needs_retractions() {
-            let path = &artifact.module.path;
-            let retractions = self.lists.retracted.of(path).await?;
-            let covering = retractions.iter().find(|retraction| retraction.covers(&artifact.module.version));
-            let retracted = covering.map(|retraction| retraction.rationale.clone());
+            let retracted = self.lists.retracted.rationale(&artifact.module).await?;
             known.learn(|facts| facts.retracted = Some(retracted.clone()));
             admission.check(&known)?;
         }

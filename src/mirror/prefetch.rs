@@ -107,9 +107,7 @@ impl Prefetch {
     /// The rationale of the author for retracting a version; `None` if it is not retracted.
     pub(crate) async fn retracted(&self, module: &ModuleVersion) -> Result<Option<String>, MirrorError> {
         self.pipeline.may_name(&module.path)?;
-        let retractions = self.pipeline.lists.retracted.of(&module.path).await?;
-        let covering = retractions.iter().find(|retraction| retraction.covers(&module.version));
-        Ok(covering.map(|retraction| retraction.rationale.clone()))
+        self.pipeline.lists.retracted.rationale(module).await
     }
 
     /// The proved go.mod of a version.

@@ -30,6 +30,7 @@ fn world() -> World {
     world
 }
 
+const WRONG: &str = "h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 const MAIN: &str =
     "package main\n\nimport (\n\t_ \"example.com/lib\"\n\t_ \"example.com/other\"\n)\n\nfunc main() {}\n";
 
@@ -60,27 +61,33 @@ fn row<'t>(text: &'t str, start: &str) -> &'t str {
     text.lines().find(|line| line.starts_with(start)).unwrap_or_else(|| panic!("no {start} in\n{text}"))
 }
 
-fn pull_request(go: &Path) {
-    let origin = origin(world());
-    let home = repository(go, &origin);
-    let data = home.root().join("data");
-    let data = data.to_str().unwrap();
+/// Updates two modules, adds one that is newer than the heads in `data`, and a private one. Returns the go.mod without that, and the
+/// go.sum.
+fn update_modules(home: &Go, origin: &Origin, data: &str) -> (String, String) {
     // The log as it was thirty days ago: without the module that the branch adds.
-    let (code, text) = markdown(&home, &["--data", data]);
+    let (code, text) = markdown(home, &["--data", data]);
     assert_eq!((code, text.contains("What changed")), (Some(0), false), "{text}");
     remember(data, &[(30, origin.world().size())]);
     origin.world().add_simple("example.com/fresh@v1.0.0", "", "package fresh\n");
-    let size = origin.world().size();
     home.write("main.go", &MAIN.replace("import (\n", "import (\n\t_ \"example.com/fresh\"\n"));
     home.must(&["get", "example.com/lib@v1.1.0", "example.com/other@v0.2.0", "example.com/fresh@v1.0.0"]);
     home.must(&["mod", "tidy"]);
     let go_mod = std::fs::read_to_string(home.home().join("go.mod")).unwrap();
     home.write("go.mod", &format!("{go_mod}\nrequire corp.example/secret v1.0.0\n"));
     let mut go_sum = std::fs::read_to_string(home.home().join("go.sum")).unwrap();
-    let hash = "h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
-    go_sum.push_str(&format!("corp.example/secret v1.0.0 {hash}\ncorp.example/secret v1.0.0/go.mod {hash}\n"));
+    go_sum.push_str(&format!("corp.example/secret v1.0.0 {WRONG}\ncorp.example/secret v1.0.0/go.mod {WRONG}\n"));
     home.write("go.sum", &go_sum);
     home.git(&["commit", "-qam", "update"]);
+    (go_mod, go_sum)
+}
+
+fn pull_request(go: &Path) {
+    let origin = origin(world());
+    let home = repository(go, &origin);
+    let data = home.root().join("data");
+    let data = data.to_str().unwrap();
+    let (go_mod, go_sum) = update_modules(&home, &origin, data);
+    let size = origin.world().size();
     let home = home.set("GOPRIVATE", "corp.example");
     origin.take_requests();
     let words = ["--base", "main", "--data", data];
@@ -93,49 +100,43 @@ fn pull_request(go: &Path) {
     let shown = "**yes**: `@everyone see [this](https://evil.example) \\u{7c} <img src=x> \\u{60}rm\\u{60}` |";
     assert!(lib.contains(" | `v1.0.0` | `v1.1.0` | record ") && lib.ends_with(shown), "{text}");
     assert!(lib.contains(", at least 30 days | "), "{text}");
-    let other = row(&text, "| `example.com/other`<br>");
-    assert!(
-        other.contains(" | `v0.1.0` | `v0.2.0` | record ") && other.ends_with(", at least 30 days | no |"),
-        "{text}"
-    );
-    let fresh = row(&text, "| `example.com/fresh`<br>");
-    assert!(fresh.contains(" | – | `v1.0.0` | record ") && fresh.ends_with(", age not known | no |"), "{text}");
-    let secret = row(&text, "| `corp.example/secret`<br>");
-    assert!(secret.ends_with(" | – | `v1.0.0` | private, not asked | not asked |"), "{text}");
+    for (module, versions, known) in [
+        ("example.com/other", "`v0.1.0` | `v0.2.0` | record ", ", at least 30 days | no |"),
+        ("example.com/fresh", "– | `v1.0.0` | record ", ", age not known | no |"),
+        ("corp.example/secret", "– | `v1.0.0` | private", "private, not asked | not asked |"),
+    ] {
+        let row = row(&text, &format!("| `{module}`<br>"));
+        assert!(row.contains(&format!(" | {versions}")) && row.ends_with(known), "{text}");
+    }
     let requests = origin.take_requests();
     assert!(requests.iter().any(|path| path.contains("/example.com/lib/@v/list")), "{requests:?}");
-    assert!(!requests.iter().any(|path| path.contains("corp.example")), "{requests:?}");
-    assert!(!requests.iter().any(|path| path.ends_with(".zip")), "{requests:?}");
+    assert!(!requests.iter().any(|path| path.contains("corp.example") || path.ends_with(".zip")), "{requests:?}");
     let again = || markdown(&home, &words).1;
     assert_eq!(again(), again(), "it does not vary");
-    // A line that is not the proved one, an accepted one, and a module that is gone.
-    home.write(
-        "sumgate.toml",
-        "[[accept]]\ncode = \"unknown-version\"\nmodule = \"example.com\"\nreason = \"see @us\"\nexpires = \"never\"\n",
-    );
+    then_wrong(&home, data, &go_mod, &go_sum);
+}
+
+/// A line that is not the proved one, an accepted finding, and a module that is gone.
+fn then_wrong(home: &Go, data: &str, go_mod: &str, go_sum: &str) {
+    let accept =
+        "[[accept]]\ncode = \"unknown-version\"\nmodule = \"example.com\"\nreason = \"see @us\"\nexpires = \"never\"\n";
+    home.write("sumgate.toml", accept);
     home.git(&["add", "sumgate.toml"]);
     home.git(&["commit", "-qm", "policy"]);
-    home.git(&["branch", "reviewed"]);
-    let forged = go_sum.replace("example.com/other v0.2.0 h1:", "example.com/other v0.2.0 h1:AAAA");
-    let forged: Vec<String> = forged
-        .lines()
-        .map(|line| match line.split_once("h1:AAAA") {
-            Some((start, rest)) if line.contains("/other v0.2.0 ") => format!("{start}h1:AAAA{}", &rest[4..]),
-            _ => line.to_owned(),
-        })
-        .collect();
-    home.write("go.sum", &format!("{}\nexample.com/unknown v1.0.0 {hash}\n", forged.join("\n")));
-    home.write(
-        "go.mod",
-        &go_mod.lines().filter(|line| !line.contains("example.com/lib")).collect::<Vec<_>>().join("\n"),
-    );
-    let (code, text) = markdown(&home, &["--base", "reviewed", "--data", data]);
+    let forge = |line: &str| match line.split_once(" h1:") {
+        Some((start, _)) if start == "example.com/other v0.2.0" => format!("{start} {WRONG}\n"),
+        _ => format!("{line}\n"),
+    };
+    let forged: String = go_sum.lines().map(forge).collect();
+    home.write("go.sum", &format!("{forged}example.com/unknown v1.0.0 {WRONG}\n"));
+    let without: Vec<&str> = go_mod.lines().filter(|line| !line.contains("example.com/lib")).collect();
+    home.write("go.mod", &without.join("\n"));
+    let (code, text) = markdown(home, &["--base", "HEAD", "--data", data]);
     assert!(code == Some(1) && text.starts_with("### sumgate: failed\n"), "{text}");
     let finding = row(&text, "| error | `hash-mismatch` | `go.sum:");
-    assert!(
-        finding.contains("| `the hash of example.com/other@v0.2.0 is not the proved one`<br>`found`: `h1:AAAA"),
-        "{text}"
-    );
+    let words =
+        format!("| `the hash of example.com/other@v0.2.0 is not the proved one`<br>`found`: `{WRONG}`<br>`proved`: ");
+    assert!(finding.contains(&words), "{text}");
     assert!(
         row(&text, "| error | `unknown-version` |").ends_with("| for good (`sumgate.toml:1`): `see @us` |"),
         "{text}"
@@ -171,7 +172,13 @@ fn not_known() {
     let (code, text) = markdown(&home, &[&words[..], &["--offline"]].concat());
     assert!(code == Some(0) && row(&text, start).ends_with("age not known | not known |"), "{text}");
     assert_eq!(origin.take_requests(), [""; 0]);
-    let without = home.set("GOPROXY", "off");
+    // A module about which `go` asks no proxy.
+    let home = home.set("GONOPROXY", "example.com");
+    let (code, text) = markdown(&home, &words);
+    assert!(code == Some(0) && row(&text, start).ends_with("age not known | not known |"), "{text}");
+    let requests = origin.take_requests();
+    assert!(!requests.iter().any(|path| path.contains("/@v/")), "{requests:?}");
+    let without = home.set("GONOPROXY", "none").set("GOPROXY", "off");
     let (code, text) = markdown(&without, &words);
     assert!(code == Some(0) && row(&text, start).ends_with("age not known | not known |"), "{text}");
     // Without the database, the audit is not finished, and no upstream is asked either.

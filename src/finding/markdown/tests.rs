@@ -63,12 +63,12 @@ fn no_text_from_elsewhere_is_outside_of_code_spans() {
             assert!(!line.contains("##["), "{line:?}");
             // GFM counts each pipe that has no backslash before it, also in code spans.
             let pipes = line.matches('|').count();
-            if !line.starts_with('|') {
-                assert_eq!(pipes, 0, "{line:?}");
-                columns = 0;
-            } else {
+            if line.starts_with('|') {
                 columns = if columns == 0 { pipes } else { columns };
                 assert!(pipes == columns && !line.contains("\\|"), "{line:?}");
+            } else {
+                assert_eq!(pipes, 0, "{line:?}");
+                columns = 0;
             }
         }
         assert!(!shown.chars().any(|c| c != '\n' && c.is_control()), "{shown:?}");

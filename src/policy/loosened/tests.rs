@@ -182,7 +182,19 @@ fn change(random: &mut Random, base: &Sketch, now: &mut Sketch) -> Option<bool> 
             let is_lifted = |one: &(&str, Vec<&str>, i16)| one.0 == *module && one.1.contains(&rule);
             Some(!base.exceptions.iter().any(is_lifted))
         }
-        10 => {
+        10..=12 => change_accepts(random, now),
+        _ => {
+            let old = base.max_zip_size?;
+            let larger = random.yes();
+            now.max_zip_size = Some(if larger { old + 1 } else { old - 1 });
+            Some(larger)
+        }
+    }
+}
+
+fn change_accepts(random: &mut Random, now: &mut Sketch) -> Option<bool> {
+    match random.below(3) {
+        0 => {
             let (_, module, year) = now.accepts.first_mut()?;
             if let Some(module) = module.as_mut().filter(|_| random.yes()) {
                 // Compared by its text.
@@ -193,18 +205,12 @@ fn change(random: &mut Random, base: &Sketch, now: &mut Sketch) -> Option<bool> 
             *year = if later { 2025 } else { 2019 };
             Some(later)
         }
-        11 => {
+        1 => {
             let code = *random.one(&CODES);
             now.accepts.push((code.name(), code.is_about_a_module().then_some("d.com"), 2030));
             Some(true)
         }
-        12 => now.accepts.pop().map(|_| false),
-        _ => {
-            let old = base.max_zip_size?;
-            let larger = random.yes();
-            now.max_zip_size = Some(if larger { old + 1 } else { old - 1 });
-            Some(larger)
-        }
+        _ => now.accepts.pop().map(|_| false),
     }
 }
 
