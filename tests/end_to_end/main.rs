@@ -76,6 +76,7 @@ mod misbehaving;
 mod odd_answers;
 mod odd_files;
 mod offline;
+mod pipes;
 mod policy;
 mod policy_base;
 mod policy_lists;
@@ -109,7 +110,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 91] = [
+const TRIALS: [fn() -> Vec<Trial>; 92] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -175,6 +176,7 @@ const TRIALS: [fn() -> Vec<Trial>; 91] = [
     misbehaving::trials,
     odd_answers::trials,
     offline::trials,
+    pipes::trials,
     policy::trials,
     policy_base::trials,
     policy_lists::trials,
