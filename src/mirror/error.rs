@@ -27,6 +27,13 @@ pub(crate) enum MirrorError {
         host = .0.host()
     )]
     PrivateName(ModulePath),
+    /// Its name was kept from databases before, and is not sent to anybody now.
+    #[error(
+        "the name {path} was sent neither to the checksum database nor to an upstream, because {pinned} is pinned here, as a \
+         private module is. Start the mirror with --private PATTERNS or --nosumdb PATTERNS, as when it was pinned; if it is \
+         public now, forget its pins: sumgate cache pins forget {pinned}@VERSION"
+    )]
+    PinnedName { path: ModulePath, pinned: ModulePath },
     #[error("{0}")]
     Absent(Absent),
     #[error(
@@ -64,7 +71,9 @@ impl MirrorError {
             Self::Absent(_) => Fault::Absent,
             Self::NotStored(_) => Fault::NotServed,
             Self::Request(error) => error.fault(),
-            Self::Denied { .. } | Self::PrivateName(_) | Self::NothingLeft(_) => Fault::Refused,
+            Self::Denied { .. } | Self::PrivateName(_) | Self::PinnedName { .. } | Self::NothingLeft(_) => {
+                Fault::Refused
+            }
             Self::UnknownRetractions { .. } | Self::NotYet { .. } => Fault::Upstream,
             Self::Release(error) => error.fault(),
         }
@@ -111,6 +120,9 @@ impl MirrorError {
             Self::Denied { .. } => Some(("policy-denied", "take another version, or ask the owner of the policy")),
             Self::PrivateName(_) => {
                 Some(("private-name", "name the host with --private or --nosumdb, or use another one"))
+            }
+            Self::PinnedName { .. } => {
+                Some(("not-named", "name the private module with --private, as when it was pinned"))
             }
             Self::NothingLeft(_) => Some(("nothing-left", "name a version, or ask the owner of the policy")),
             Self::Request(_)

@@ -13,7 +13,7 @@ use super::retractions::Retracted;
 use crate::base::clock::Clock;
 use crate::base::fault::Fault;
 use crate::policy::{Exception, InForce};
-use crate::release::{Context, EventLog, Expectations, Released};
+use crate::release::{Context, EventLog, Expectations, Released, blocking};
 use crate::store::Store;
 use crate::upstream::Router;
 use gomodule::artifact::{Artifact, Kind};
@@ -63,14 +63,22 @@ impl Pipeline {
     }
 
     /// Whether upstreams and databases may be asked about a module.
-    pub(super) fn may_name(&self, path: &ModulePath) -> Result<(), MirrorError> {
-        let withheld = self.context.expectations.withhold(path);
-        if withheld { Err(MirrorError::PrivateName(path.clone())) } else { Ok(()) }
+    pub(super) async fn may_name(&self, path: &ModulePath) -> Result<(), MirrorError> {
+        let Context { expectations, store, offline, .. } = &*self.context;
+        if expectations.withhold(path) {
+            return Err(MirrorError::PrivateName(path.clone()));
+        }
+        if *offline || expectations.exempt.exempts(path) {
+            return Ok(());
+        }
+        let asked = path.clone();
+        let pinned = blocking(store, move |store| Ok(store.pins().at_or_above(&asked)?)).await?;
+        pinned.map_or(Ok(()), |pinned| Err(MirrorError::PinnedName { path: path.clone(), pinned }))
     }
 
     /// The proved file of `artifact`, open, if the policy lets it in.
     pub(super) async fn release(&self, artifact: &Artifact) -> Result<Released, MirrorError> {
-        let released = match self.may_name(&artifact.module.path) {
+        let released = match self.may_name(&artifact.module.path).await {
             Ok(()) => self.release_admitted(artifact).await,
             Err(error) => Err(error),
         };

@@ -58,9 +58,12 @@ impl Prefetch {
         decided: &AtomicUsize,
     ) -> HashMap<ModuleVersion, Arc<SumdbError>> {
         let expectations = &self.pipeline.context.expectations;
-        let is_asked = |path| !expectations.exempt.exempts(path) && !expectations.withhold(path);
-        let covered = modules.iter().filter(|module| is_asked(&module.path));
-        let covered: Vec<ModuleVersion> = covered.cloned().collect();
+        let mut covered = Vec::new();
+        for module in modules.iter().filter(|module| !expectations.exempt.exempts(&module.path)) {
+            if self.pipeline.may_name(&module.path).await.is_ok() {
+                covered.push(module.clone());
+            }
+        }
         let answers = expectations.databases.lookup_all(&covered, LOOKUPS, decided).await;
         answers
             .into_iter()
@@ -77,14 +80,14 @@ impl Prefetch {
         &self,
         module: &ModuleVersion,
     ) -> Result<(Arc<ModuleRecord>, DatabaseId), MirrorError> {
-        self.pipeline.may_name(&module.path)?;
+        self.pipeline.may_name(&module.path).await?;
         Ok(self.pipeline.context.expectations.record(module).await?)
     }
 
     /// Downloads a file into the store, unless it is there.
     pub(crate) async fn get(&self, artifact: &Artifact) -> Result<Prefetched, MirrorError> {
         if artifact.kind == Kind::Info {
-            self.pipeline.may_name(&artifact.module.path)?;
+            self.pipeline.may_name(&artifact.module.path).await?;
             let was_here = self.kept_info(artifact).await?.is_some();
             let info = self.pipeline.metadata.info(artifact).await?;
             if info.freshness == Freshness::Uncached {

@@ -27,6 +27,11 @@ impl<K: Eq + Hash + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Rec
         (self.clock.steady() - since < self.ttl).then_some(value)
     }
 
+    pub(super) fn take(&self, key: &K) -> Option<V> {
+        let (since, value) = self.values.remove(key)?;
+        (self.clock.steady() - since < self.ttl).then_some(value)
+    }
+
     pub(super) fn insert(&self, key: K, value: V) {
         self.values.insert(key, (self.clock.steady(), value));
     }

@@ -81,6 +81,7 @@ mod odd_files;
 mod offline;
 mod page_commands;
 mod pages;
+mod pipes;
 mod policy;
 mod policy_base;
 mod policy_lists;
@@ -114,7 +115,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 96] = [
+const TRIALS: [fn() -> Vec<Trial>; 97] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -185,6 +186,7 @@ const TRIALS: [fn() -> Vec<Trial>; 96] = [
     offline::trials,
     page_commands::trials,
     pages::trials,
+    pipes::trials,
     policy::trials,
     policy_base::trials,
     policy_lists::trials,

@@ -91,8 +91,8 @@ impl Handler {
         match &route {
             // A file is refused where it is released, which is recorded.
             Route::Module(Request::File(Artifact { kind: Kind::Mod | Kind::Zip, .. })) | Route::Home => {}
-            Route::Module(request) => self.pipeline.may_name(request.module())?,
-            Route::Database(_, DatabaseRequest::Lookup(module)) => self.pipeline.may_name(&module.path)?,
+            Route::Module(request) => self.pipeline.may_name(request.module()).await?,
+            Route::Database(_, DatabaseRequest::Lookup(module)) => self.pipeline.may_name(&module.path).await?,
             Route::Database(..) => {}
         }
         Ok(match route {
