@@ -28,6 +28,7 @@ pub fn doubtful(policy: &Policy, today: Date, known_since: Date) -> Vec<Doubt> {
     let mut found: Vec<Doubt> = denials(policy).chain(expired(policy, today)).collect();
     found.extend(min_age(policy, today, known_since));
     found.extend(misleading(policy));
+    found.extend(idle_warnings(policy));
     found.sort_by_key(|doubt| doubt.line);
     found
 }
@@ -83,6 +84,14 @@ fn expired(policy: &Policy, today: Date) -> impl Iterator<Item = Doubt> {
             exception.modules(),
             exception.expires
         ),
+    })
+}
+
+/// Rules that `warn` names, but that are not in the policy.
+fn idle_warnings(policy: &Policy) -> impl Iterator<Item = Doubt> {
+    policy.warn.iter().filter(|named| !policy.has(named.value)).map(|named| Doubt {
+        line: named.line,
+        words: format!("warn names {0}, but there is no {0} in this policy: remove it, or add the rule", named.value),
     })
 }
 
@@ -169,6 +178,14 @@ mod tests {
         for valid in ["2026-11-27", "\"never\""] {
             assert_eq!(found(&exception(valid)), []);
         }
+    }
+
+    #[test]
+    fn warn_names_rules_of_the_policy() {
+        let text = "[policy]\nmin-age = \"7d\"\nwarn = [\n  \"min-age\",\n  \"retracted\"]\n";
+        let words = "warn names retracted, but there is no retracted in this policy: remove it, or add the rule";
+        assert_eq!(found(text), [(5, words.to_owned())]);
+        assert_eq!(found(&format!("[policy]\nwarn = [\"deny\"]\n{}", deny("a.com"))), []);
     }
 
     #[test]

@@ -52,6 +52,8 @@ impl Facts {
 pub struct Verdict {
     /// The denial by the first rule that denies; `None` if no rule denies, as far as facts are known.
     pub denial: Option<Denial>,
+    /// What rules that only warn would deny, in order.
+    pub warnings: Vec<Denial>,
     /// The rules that were evaluated, in order.
     pub steps: Vec<Step>,
     /// The indexes of the exceptions that match a denial, including expired ones.
@@ -75,6 +77,11 @@ impl Denial {
     pub fn at_the_base(mut self) -> Self {
         self.reason.push_str(" (by the policy at the base)");
         self
+    }
+
+    /// The words for a rule that only warns.
+    pub fn as_warning(&self) -> String {
+        format!("would be denied by policy ({}): {}", self.rule, self.reason)
     }
 }
 
@@ -104,6 +111,8 @@ pub enum Outcome {
     NotKnown,
     /// The rule denies.
     Denies(Denial),
+    /// The rule would deny, but only warns.
+    Warns(Denial),
     /// An exception lifts the denial.
     Lifted {
         /// The denial.
@@ -117,16 +126,24 @@ pub enum Outcome {
 
 /// Evaluates a policy for a module version on a day.
 pub fn judge(policy: &Policy, facts: &Facts, today: Date) -> Verdict {
-    let mut verdict = Verdict { denial: None, steps: Vec::new(), used: Vec::new() };
+    let mut verdict = Verdict { denial: None, warnings: Vec::new(), steps: Vec::new(), used: Vec::new() };
     let case = Case { policy, facts };
     for rule in Rule::all() {
         let Some(outcome) = case.outcome(rule) else { continue };
-        let step = match outcome {
-            Outcome::Denies(denial) => case.lift(denial, today, &mut verdict.used),
+        let only_warns = policy.warns(rule) || matches!(outcome, Outcome::Warns(_));
+        let mut step = match outcome {
+            Outcome::Denies(denial) | Outcome::Warns(denial) => case.lift(denial, today, &mut verdict.used),
             outcome => Step { rule, outcome, expired: None },
         };
-        if let Outcome::Denies(denial) = &step.outcome {
-            verdict.denial.get_or_insert_with(|| denial.clone());
+        match step.outcome {
+            Outcome::Denies(denial) if only_warns => {
+                verdict.warnings.push(denial.clone());
+                step.outcome = Outcome::Warns(denial);
+            }
+            Outcome::Denies(ref denial) => {
+                verdict.denial.get_or_insert_with(|| denial.clone());
+            }
+            _ => {}
         }
         verdict.steps.push(step);
     }
@@ -147,10 +164,18 @@ impl Case<'_> {
             |is: bool, reason: &str, line: u32| if is { denied(reason.to_owned(), line) } else { Outcome::Passed };
         Some(match rule {
             Rule::Deny if self.policy.deny.is_empty() => return None,
-            Rule::Deny => match self.policy.deny.iter().find(|selection| selection.covers(module)) {
-                Some(selection) => denied(selection.reason.clone(), selection.line),
-                None => Outcome::Passed,
-            },
+            Rule::Deny => {
+                let mut covering: Vec<_> = self.policy.deny.iter().filter(|table| table.covers(module)).collect();
+                // One that denies comes before all that warn.
+                covering.sort_by_key(|table| table.warns);
+                match covering.first() {
+                    Some(table) => {
+                        let denial = Denial { rule, reason: table.reason.clone(), line: table.line };
+                        if table.warns { Outcome::Warns(denial) } else { Outcome::Denies(denial) }
+                    }
+                    None => Outcome::Passed,
+                }
+            }
             Rule::Default => {
                 let line = self.policy.default_deny?;
                 // Toolchains have a rule of their own.

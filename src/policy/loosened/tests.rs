@@ -51,6 +51,9 @@ struct Sketch {
     flags: Vec<&'static str>,
     max_zip_size: Option<u64>,
     toolchains: Option<&'static str>,
+    warn: Vec<&'static str>,
+    /// Those of `deny` that only warn.
+    deny_warns: Vec<&'static str>,
 }
 
 const MODULES: [&str; 4] = ["a.com/x", "a.com", "b.com/y", "golang.org/toolchain"];
@@ -74,6 +77,18 @@ impl Sketch {
             flags: random.some(&FLAGS),
             max_zip_size: random.yes().then(|| 100 * (1 + random.below(3))),
             toolchains: random.yes().then(|| *random.one(&TOOLCHAINS)),
+            warn: if random.yes() { random.some(&RULES) } else { Vec::new() },
+            deny_warns: random.some(&MODULES),
+        }
+    }
+
+    fn has(&self, rule: &str) -> bool {
+        match rule {
+            "deny" => !self.deny.is_empty(),
+            "default" => self.allow.is_some(),
+            "min-age" => self.min_age.is_some(),
+            "max-zip-size" => self.max_zip_size.is_some(),
+            flag => self.flags.contains(&flag),
         }
     }
 
@@ -94,10 +109,13 @@ impl Sketch {
         if let Some(range) = self.toolchains {
             writeln!(text, "toolchains = [\"{range}\"]").unwrap();
         }
-        for (name, modules) in [("deny", self.deny.clone()), ("allow", self.allow.clone().unwrap_or_default())] {
-            for module in modules {
-                writeln!(text, "[[{name}]]\nmodule = \"{module}\"\nreason = \"r\"").unwrap();
-            }
+        writeln!(text, "warn = {:?}", self.warn).unwrap();
+        for module in &self.deny {
+            let warns = self.deny_warns.contains(module);
+            writeln!(text, "[[deny]]\nmodule = \"{module}\"\nreason = \"r\"\nwarn = {warns}").unwrap();
+        }
+        for module in self.allow.iter().flatten() {
+            writeln!(text, "[[allow]]\nmodule = \"{module}\"\nreason = \"r\"").unwrap();
         }
         for (module, rules, year) in &self.exceptions {
             writeln!(
@@ -117,7 +135,7 @@ impl Sketch {
 
 /// Makes one change. Returns whether it loosens, or `None` if this sketch has nothing to change.
 fn change(random: &mut Random, base: &Sketch, now: &mut Sketch) -> Option<bool> {
-    match random.below(11) {
+    match random.below(13) {
         0 => {
             let new = MODULES.into_iter().find(|module| !base.deny.contains(module))?;
             now.deny.push(new);
@@ -166,6 +184,25 @@ fn change(random: &mut Random, base: &Sketch, now: &mut Sketch) -> Option<bool> 
             let (module, ..) = &base.exceptions[0];
             let is_lifted = |one: &(&str, Vec<&str>, i16)| one.0 == *module && one.1.contains(&rule);
             Some(!base.exceptions.iter().any(is_lifted))
+        }
+        10 => {
+            let rule = *random.one(&RULES);
+            if base.warn.contains(&rule) {
+                now.warn.retain(|one| *one != rule);
+                return Some(false);
+            }
+            now.warn.push(rule);
+            let denies = |module: &&str| !base.deny_warns.contains(module);
+            Some(if rule == "deny" { base.deny.iter().any(denies) } else { base.has(rule) })
+        }
+        11 => {
+            let module = *base.deny.first()?;
+            if base.deny_warns.contains(&module) {
+                now.deny_warns.retain(|one| *one != module);
+                return Some(false);
+            }
+            now.deny_warns.push(module);
+            Some(!base.warn.contains(&"deny"))
         }
         _ => {
             let old = base.max_zip_size?;
@@ -245,15 +282,16 @@ impl Truth {
         sketch.min_age.is_some_and(|weeks| self.age(weeks * 7) == Age::Unknown)
     }
 
-    fn is_denied(&self, sketch: &Sketch, policy: &Policy) -> bool {
+    /// How strict the policy is: 0 allows, 1 warns, 2 denies.
+    fn level(&self, sketch: &Sketch, policy: &Policy) -> u8 {
         let age = Some(self.age(sketch.min_age.unwrap_or_default() * 7));
         let verdict = judge(policy, &Facts { age, ..self.facts.clone() }, self.today);
-        verdict.denial.is_some()
+        if verdict.denial.is_some() { 2 } else { u8::from(!verdict.warnings.is_empty()) }
     }
 }
 
 #[test]
-fn every_loosening_change_is_found_and_no_finding_means_nothing_new_is_allowed() {
+fn every_loosening_change_is_found_and_no_finding_means_nothing_new_is_allowed_or_without_a_warning() {
     let (mut counts, mut compared, mut unknown) = ([0; 2], 0, 0);
     for seed in 0.. {
         if compared == PAIRS {
@@ -268,7 +306,7 @@ fn every_loosening_change_is_found_and_no_finding_means_nothing_new_is_allowed()
         assert_eq!(!found.is_empty(), expected, "seed {seed}: {found:?}\n{}---\n{}", base.text(), now.text());
         counts[usize::from(expected)] += 1;
 
-        // A policy without findings denies everything that the earlier one denies, after any number of changes.
+        // A policy without findings denies and warns of everything as the earlier one, after any number of changes.
         let other = further(&mut random, &now);
         let (pair, new) = if random.yes() { (&now, now.policy()) } else { (&other, other.policy()) };
         if !loosened(&old, &new).is_empty() {
@@ -278,7 +316,7 @@ fn every_loosening_change_is_found_and_no_finding_means_nothing_new_is_allowed()
         for _ in 0..FACTS {
             let truth = Truth::random(&mut random);
             unknown += usize::from(truth.is_unknown(&base) || truth.is_unknown(pair));
-            let let_in = truth.is_denied(&base, &old) && !truth.is_denied(pair, &new);
+            let let_in = truth.level(&base, &old) > truth.level(pair, &new);
             assert!(!let_in, "seed {seed}: {}\n{}---\n{}", truth.module, base.text(), pair.text());
         }
     }
