@@ -28,7 +28,7 @@ pub use file::{ValueError, age, parse};
 pub use loosened::loosened;
 pub use range::{Range, RangeError};
 pub(crate) use verdict::in_words;
-pub use verdict::{Age, Denial, Facts, Outcome, Step, Verdict, judge};
+pub use verdict::{Age, Decision, Denial, Facts, Outcome, Step, Verdict, judge};
 pub(crate) use wide::two_public;
 
 use gomodule::goversion::GoVersion;
@@ -232,6 +232,11 @@ impl Policy {
             Rule::Retracted => self.retracted.is_some(),
             Rule::MaxZipSize => self.max_zip_size.is_some(),
         }
+    }
+
+    /// Whether a rule may deny.
+    pub fn may_deny(&self) -> bool {
+        Rule::all().any(|rule| self.denies(rule))
     }
 
     /// Whether a rule denies, rather than warns, by the record in the database or its age.

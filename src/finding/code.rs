@@ -79,6 +79,9 @@ codes! {
     PolicyDenied Error
         "The policy denies this version."
         "Use another version, or ask the owner of the policy for an exception.";
+    PolicyWarning Note
+        "A rule of the policy that only warns would deny this version."
+        "Use another version before the rule denies it, or ask the owner of the policy for an exception.";
     UnusedException Warning
         "An exception of the policy matched nothing."
         "Remove it, so that it cannot allow something later.";

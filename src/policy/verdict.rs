@@ -60,6 +60,34 @@ pub struct Verdict {
     pub used: Vec<usize>,
 }
 
+/// What the policies in force decide together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decision {
+    /// The denial; that of the current policy comes before that of the base.
+    pub denial: Option<Denial>,
+    /// What rules that only warn would deny.
+    pub warnings: Vec<Denial>,
+}
+
+impl Decision {
+    /// Joins the verdict of the current policy with that of the policy at the base.
+    pub fn of(now: Option<Verdict>, base: Option<Verdict>) -> Self {
+        let (now, base) = [now, base].map(|one| one.map(|one| (one.denial, one.warnings)).unwrap_or_default()).into();
+        let mut warnings = now.1;
+        for denial in base.1 {
+            if !warnings.iter().any(|known| known.rule == denial.rule) {
+                warnings.push(denial.at_the_base());
+            }
+        }
+        Self { denial: now.0.or_else(|| base.0.map(Denial::at_the_base)), warnings }
+    }
+
+    /// Nothing denies or warns.
+    pub fn is_clear(&self) -> bool {
+        self.denial.is_none() && self.warnings.is_empty()
+    }
+}
+
 /// Why a module version is denied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denial {

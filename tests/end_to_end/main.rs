@@ -79,6 +79,7 @@ mod offline;
 mod policy;
 mod policy_base;
 mod policy_lists;
+mod policy_warn;
 mod private;
 mod private_fetches;
 mod private_logins;
@@ -109,7 +110,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 91] = [
+const TRIALS: [fn() -> Vec<Trial>; 92] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -178,6 +179,7 @@ const TRIALS: [fn() -> Vec<Trial>; 91] = [
     policy::trials,
     policy_base::trials,
     policy_lists::trials,
+    policy_warn::trials,
     private::trials,
     private_fetches::trials,
     private_logins::trials,

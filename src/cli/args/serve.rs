@@ -68,6 +68,12 @@ pub(in crate::cli) struct ServeArgs {
     #[arg(long, value_name = "FILE", env = "SUMGATE_POLICY")]
     pub(in crate::cli) policy: Option<PathBuf>,
 
+    /// Let pass what the rules of the policy deny, and warn of it
+    ///
+    /// What cannot be proved is refused as without it: wrong bytes, a version without a record, a fork.
+    #[arg(long, env = "SUMGATE_WARN", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(in crate::cli) warn: bool,
+
     /// Serve only from the local store; make no network requests
     ///
     /// A `file://` upstream is not read either. What is not in the store gets status 502, never 404: an offline mirror does

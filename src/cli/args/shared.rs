@@ -143,6 +143,12 @@ pub(in crate::cli) struct PolicyArgs {
     #[arg(long)]
     pub(in crate::cli) no_policy: bool,
 
+    /// Let pass what the rules of the policy deny, and warn of it
+    ///
+    /// What cannot be proved is refused as without it: wrong bytes, a version without a record, a fork.
+    #[arg(long, env = "SUMGATE_WARN", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(in crate::cli) warn: bool,
+
     /// Accept a policy that allows more than the one at --base
     ///
     /// Set it where the author of the change cannot. Without it, such a change is the finding policy-loosened.
