@@ -1,8 +1,12 @@
 //! The doctor: which settings of an environment weaken the checks of `go`.
 //!
-//! [`gather`] reads the environment; [`examine`] judges it, without I/O.
+//! [`gather`] reads the environment; [`examine`] judges it, without I/O. [`refused`] judges what `go` did when it asked for a
+//! module.
 
 mod gather;
+mod in_the_way;
+
+pub use in_the_way::{InTheWay, KnownModule, Seen, refused};
 
 pub use gather::{GoSettings, Heads, gather};
 

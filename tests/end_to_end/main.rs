@@ -70,6 +70,7 @@ mod hostile_archives;
 mod hostile_zips;
 mod hosts;
 mod http;
+mod in_the_way;
 mod load;
 mod log;
 mod misbehaving;
@@ -110,7 +111,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 92] = [
+const TRIALS: [fn() -> Vec<Trial>; 93] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -171,6 +172,7 @@ const TRIALS: [fn() -> Vec<Trial>; 92] = [
     hostile_archives::trials,
     hostile_zips::trials,
     http::trials,
+    in_the_way::trials,
     load::trials,
     log::trials,
     misbehaving::trials,
