@@ -15,7 +15,6 @@ use crate::airgap::{Filled, Missing, ModuleGraph, Refusal, fill, fill_newest};
 use crate::base::clock::Clock;
 use crate::base::text::counted;
 use crate::mirror::Prefetch;
-use crate::policy::Policy;
 use crate::release::Expectations;
 use crate::store::Access;
 use crate::upstream::Ttls;
@@ -30,7 +29,7 @@ pub(super) fn run(args: &FetchArgs, file: Result<ConfigFile, Failure>) -> Result
     let databases = args.timeout.limit(source_config.reach(databases));
     let exempt = config::exempt(&args.airgap.exempt)?.with(source_config.private());
     let policy = args.policy.as_deref().map(|path| config::read_policy(path, PathSource::Named)).transpose()?;
-    let policy = if args.warn { policy.map(Policy::only_warning) } else { policy };
+    let policy = policy.map(|policy| args.warn.applied_to(policy));
     let mut wanted = if args.modules.is_empty() || !args.files.is_empty() {
         Wanted::of(&args.files, ": name another one with -m FILE, or module versions")?
     } else {

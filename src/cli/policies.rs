@@ -54,12 +54,8 @@ impl Policies {
     /// Finds and reads them. With `--warn` no rule denies, but a loosened policy is found all the same.
     pub(super) fn of(args: &PolicyArgs, bases: Option<&mut Bases>, paths: &[PathBuf]) -> Result<Self, Failure> {
         let Self { now, base, findings } = Self::as_written(args, bases, paths)?;
-        let warning = |one: BaseOrNow| one.map(|(path, policy)| (path, policy.only_warning()));
-        Ok(if args.warn {
-            Self { now: warning(now), base: warning(base), findings }
-        } else {
-            Self { now, base, findings }
-        })
+        let warning = |one: BaseOrNow| one.map(|(path, policy)| (path, args.warn.applied_to(policy)));
+        Ok(Self { now: warning(now), base: warning(base), findings })
     }
 
     /// Finds and reads them. The policy at the base is read if `paths` are in the repository of the working folder. Without

@@ -50,7 +50,7 @@ impl ServeSettings {
         let hosts = Hosts::named(&args.host);
         let hosts = hosts.map_err(|error| Failure::new(Fault::Request, format!("--host {error}")))?;
         let policy = args.policy.as_deref().map(|path| config::read_policy(path, PathSource::Named)).transpose()?;
-        let policy = if args.warn { policy.map(Policy::only_warning) } else { policy };
+        let policy = policy.map(|policy| args.warn.applied_to(policy));
         let http = config::http(args.offline)?;
         let private = sources.private();
         if args.shared && !private.is_empty() {

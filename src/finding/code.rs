@@ -86,7 +86,7 @@ codes! {
         "An exception of the policy matched nothing."
         "Remove it, so that it cannot allow something later.";
     PolicyLoosened Error
-        "The policy may allow what the policy at the base denies."
+        "The policy may allow what the policy at the base denies or warns of."
         "Both policies apply until the change is accepted: ask the owner of the policy to run the job with \
          --accept-policy-change.";
     SumdbOff Error

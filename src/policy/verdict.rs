@@ -192,18 +192,7 @@ impl Case<'_> {
             |is: bool, reason: &str, line: u32| if is { denied(reason.to_owned(), line) } else { Outcome::Passed };
         Some(match rule {
             Rule::Deny if self.policy.deny.is_empty() => return None,
-            Rule::Deny => {
-                let mut covering: Vec<_> = self.policy.deny.iter().filter(|table| table.covers(module)).collect();
-                // One that denies comes before all that warn.
-                covering.sort_by_key(|table| table.warns);
-                match covering.first() {
-                    Some(table) => {
-                        let denial = Denial { rule, reason: table.reason.clone(), line: table.line };
-                        if table.warns { Outcome::Warns(denial) } else { Outcome::Denies(denial) }
-                    }
-                    None => Outcome::Passed,
-                }
-            }
+            Rule::Deny => self.deny(),
             Rule::Default => {
                 let line = self.policy.default_deny?;
                 // Toolchains have a rule of their own.
@@ -252,6 +241,15 @@ impl Case<'_> {
                 when(size > bound.value, &reason, bound.line)
             }
         })
+    }
+
+    fn deny(&self) -> Outcome {
+        let mut covering: Vec<_> = self.policy.deny.iter().filter(|table| table.covers(&self.facts.module)).collect();
+        // One that denies comes before all that warn.
+        covering.sort_by_key(|table| table.warns);
+        let Some(table) = covering.first() else { return Outcome::Passed };
+        let denial = Denial { rule: Rule::Deny, reason: table.reason.clone(), line: table.line };
+        if table.warns { Outcome::Warns(denial) } else { Outcome::Denies(denial) }
     }
 
     fn toolchain(&self, module: &ModuleVersion) -> Option<Outcome> {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use super::{DatabaseArgs, DatabaseTimeoutArgs, ExemptArgs, StateArgs, UpstreamArgs};
+use super::{DatabaseArgs, DatabaseTimeoutArgs, ExemptArgs, StateArgs, UpstreamArgs, WarnArgs};
 use gomodule::goversion::GoVersion;
 use gomodule::module::{ModuleVersion, ModuleVersionError};
 
@@ -147,11 +147,8 @@ pub(in crate::cli) struct FetchArgs {
     #[arg(long, value_name = "FILE", env = "SUMGATE_POLICY")]
     pub(in crate::cli) policy: Option<PathBuf>,
 
-    /// Let pass what the rules of the policy deny, and warn of it
-    ///
-    /// What cannot be proved is refused as without it: wrong bytes, a version without a record, a fork.
-    #[arg(long, env = "SUMGATE_WARN", value_parser = clap::builder::FalseyValueParser::new())]
-    pub(in crate::cli) warn: bool,
+    #[command(flatten)]
+    pub(in crate::cli) warn: WarnArgs,
 
     #[command(flatten)]
     pub(in crate::cli) timeout: DatabaseTimeoutArgs,

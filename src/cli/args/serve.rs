@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{DatabaseArgs, DatabaseTimeoutArgs, ExemptArgs, StateArgs, UpstreamArgs};
+use super::{DatabaseArgs, DatabaseTimeoutArgs, ExemptArgs, StateArgs, UpstreamArgs, WarnArgs};
 use crate::mirror::ListenAddress;
 use crate::settings::duration;
 
@@ -68,11 +68,8 @@ pub(in crate::cli) struct ServeArgs {
     #[arg(long, value_name = "FILE", env = "SUMGATE_POLICY")]
     pub(in crate::cli) policy: Option<PathBuf>,
 
-    /// Let pass what the rules of the policy deny, and warn of it
-    ///
-    /// What cannot be proved is refused as without it: wrong bytes, a version without a record, a fork.
-    #[arg(long, env = "SUMGATE_WARN", value_parser = clap::builder::FalseyValueParser::new())]
-    pub(in crate::cli) warn: bool,
+    #[command(flatten)]
+    pub(in crate::cli) warn: WarnArgs,
 
     /// Serve only from the local store; make no network requests
     ///

@@ -185,25 +185,7 @@ fn change(random: &mut Random, base: &Sketch, now: &mut Sketch) -> Option<bool> 
             let is_lifted = |one: &(&str, Vec<&str>, i16)| one.0 == *module && one.1.contains(&rule);
             Some(!base.exceptions.iter().any(is_lifted))
         }
-        10 => {
-            let rule = *random.one(&RULES);
-            if base.warn.contains(&rule) {
-                now.warn.retain(|one| *one != rule);
-                return Some(false);
-            }
-            now.warn.push(rule);
-            let denies = |module: &&str| !base.deny_warns.contains(module);
-            Some(if rule == "deny" { base.deny.iter().any(denies) } else { base.has(rule) })
-        }
-        11 => {
-            let module = *base.deny.first()?;
-            if base.deny_warns.contains(&module) {
-                now.deny_warns.retain(|one| *one != module);
-                return Some(false);
-            }
-            now.deny_warns.push(module);
-            Some(!base.warn.contains(&"deny"))
-        }
+        10 | 11 => change_warn(random, base, now),
         _ => {
             let old = base.max_zip_size?;
             let larger = random.yes();
@@ -211,6 +193,27 @@ fn change(random: &mut Random, base: &Sketch, now: &mut Sketch) -> Option<bool> 
             Some(larger)
         }
     }
+}
+
+/// Turns a rule, or a table of `[[deny]]`, to `warn` or back.
+fn change_warn(random: &mut Random, base: &Sketch, now: &mut Sketch) -> Option<bool> {
+    if random.yes() {
+        let module = *base.deny.first()?;
+        if base.deny_warns.contains(&module) {
+            now.deny_warns.retain(|one| *one != module);
+            return Some(false);
+        }
+        now.deny_warns.push(module);
+        return Some(!base.warn.contains(&"deny"));
+    }
+    let rule = *random.one(&RULES);
+    if base.warn.contains(&rule) {
+        now.warn.retain(|one| *one != rule);
+        return Some(false);
+    }
+    now.warn.push(rule);
+    let denies = |module: &&str| !base.deny_warns.contains(module);
+    Some(if rule == "deny" { base.deny.iter().any(denies) } else { base.has(rule) })
 }
 
 fn change_min_age(random: &mut Random, base: &Sketch, now: &mut Sketch) -> Option<bool> {
