@@ -120,9 +120,10 @@ pub fn refused(module: &ModuleVersion, asking: &Asking) -> Seen {
             InTheWay::Unknown,
             format!("{base} is not reached, so what it is remains unknown; `go` stops there and gets nothing"),
         ),
-        [Server::Proxy(base, _)] => {
-            (InTheWay::No, format!("{base} is not a sumgate mirror, which would have refused the module and said so"))
-        }
+        [Server::Proxy(base, _)] => (
+            InTheWay::No,
+            format!("{base} is not a sumgate mirror, which would have refused the module in words of its own"),
+        ),
         [] => (InTheWay::No, format!("`go` asked no server: {}", first_line(&asking.words))),
         [Server::Host(..)] => (InTheWay::No, "`go` asked the host of the module itself: it asks no mirror".to_owned()),
         [first, .., last] => {

@@ -20,7 +20,7 @@ use crate::upstream::Router;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::ModulePath;
 
-/// A proved file that the policy lets in.
+/// A proved file that the policy allows.
 pub(crate) struct Admitted {
     pub(super) file: Released,
     /// What rules that only warn say of it.
