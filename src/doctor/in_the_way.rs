@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use super::has_fallback;
+use super::{has_fallback, without_logins};
 use crate::go::asking::{Asking, Request};
 use crate::go::environment::GoEnv;
 use crate::mirror::REFUSED_WORDS;
@@ -190,7 +190,8 @@ impl Seen {
             }
             (InTheWay::Unknown, None) => "whether a sumgate mirror is in the way is unknown\n".to_owned(),
             (InTheWay::No | InTheWay::Yes, _) => {
-                let set = ["GOPROXY", "GOPRIVATE", "GONOPROXY"].map(|name| format!("{name}={}", go.get(name)));
+                let set = ["GOPROXY", "GOPRIVATE", "GONOPROXY"].into_iter().filter(|name| !go.get(name).is_empty());
+                let set: Vec<String> = set.map(|name| format!("{name}={}", without_logins(go.get(name)))).collect();
                 format!(
                     "NO sumgate mirror is in the way of `go`: set GOPROXY to a mirror alone, as `sumgate env` \
                          prints it; the settings are {}\n",
@@ -199,8 +200,8 @@ impl Seen {
             }
         };
         if self.verdict == InTheWay::Yes {
-            let (proxies, past) = (go.get("GOPROXY"), go.get("GONOPROXY"));
-            if has_fallback(proxies) {
+            let (proxies, past) = (without_logins(go.get("GOPROXY")), go.get("GONOPROXY"));
+            if has_fallback(&proxies) {
                 let _ = writeln!(text, "note: after a 404 of the mirror, `go` asks the others in GOPROXY={proxies}");
             }
             if !matches!(past, "" | "none") {

@@ -91,6 +91,7 @@ fn trace(stderr: &str) -> (Vec<Request>, String) {
         };
         // Without an answer, it says that the request begins.
         let Some((url, answer)) = request.split_once(": ") else { continue };
+        let answer = answer.strip_prefix(&format!("Get \"{url}\": ")).unwrap_or(answer);
         let answer = match answer.rsplit_once(" (") {
             Some((status, time)) if time.ends_with("s)") => status,
             _ => answer,
@@ -113,7 +114,7 @@ mod tests {
             go: m@v1.0.0: unrecognized import path\n\tserver response: a\u{1b}b\n";
         let (requests, words) = trace(stderr);
         let request = |url: &str, answer: &str| Request { url: url.to_owned(), answer: answer.to_owned() };
-        let failed = "Get \"https://m.example/m?go-get=1\": dial tcp: no such host";
+        let failed = "dial tcp: no such host";
         let expected = [
             request("http://u:xxxxx@a.example/m/@v/v1.0.0.info", "404 File not found"),
             request("https://m.example/m?go-get=1", failed),
