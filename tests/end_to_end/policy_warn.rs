@@ -71,6 +71,14 @@ fn each_rule_in_the_mirror() {
     }
     let (_origin, _folder, mirror) = mirror_under("[policy]\nunknown-modules = \"deny\"\n", &["--warn"]);
     assert_ne!(get(&mirror.url, "/example.com/nobody/@v/v1.0.0.zip").status, 200, "nothing proves it");
+    // For a list, the database is asked about no version: nothing is left out.
+    let one_warns = format!("{MIN_AGE}pre-releases = \"deny\"\nwarn = [\"min-age\"]\n");
+    for (policy, more) in [(MIN_AGE, &["--warn"][..]), (&one_warns, &[])] {
+        let (origin, _folder, mirror) = mirror_under(policy, more);
+        origin.take_requests();
+        assert_eq!(get(&mirror.url, "/example.com/hello/@v/list").text(), "v1.0.0\nv1.1.0\nv1.2.0\n");
+        assert_eq!(origin.take_requests(), ["/example.com/hello/@v/list"]);
+    }
     let (_origin, _folder, mirror) = mirror_under(DENY, &[]);
     assert!(mirror.greeting.contains("policy.toml\n"), "{}", mirror.greeting);
     assert_eq!(get(&mirror.url, ZIP).status, 403);

@@ -58,7 +58,17 @@ struct Sketch {
 
 const MODULES: [&str; 4] = ["a.com/x", "a.com", "b.com/y", "golang.org/toolchain"];
 const FLAGS: [&str; 4] = ["pseudo-versions", "pre-releases", "retracted", "unknown-modules"];
-const RULES: [&str; 6] = ["deny", "default", "min-age", "pseudo-versions", "retracted", "max-zip-size"];
+const RULES: [&str; 9] = [
+    "deny",
+    "default",
+    "min-age",
+    "pseudo-versions",
+    "pre-releases",
+    "retracted",
+    "unknown-modules",
+    "max-zip-size",
+    "toolchains",
+];
 const TOOLCHAINS: [&str; 2] = [">=go1.26.0", ">=go1.27.0"];
 
 impl Sketch {
@@ -88,6 +98,7 @@ impl Sketch {
             "default" => self.allow.is_some(),
             "min-age" => self.min_age.is_some(),
             "max-zip-size" => self.max_zip_size.is_some(),
+            "toolchains" => self.toolchains.is_some(),
             flag => self.flags.contains(&flag),
         }
     }
