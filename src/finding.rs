@@ -159,16 +159,19 @@ pub struct PoliciesInForce {
     pub now: Option<PathBuf>,
     /// The policy at the base.
     pub base: Option<PathBuf>,
+    /// The rules that only warn, for a reader.
+    pub warn: Option<String>,
 }
 
 impl fmt::Display for PoliciesInForce {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.now.as_deref().map(safe_path), self.base.as_deref().map(safe_path)) {
-            (None, None) => f.write_str("no policy"),
-            (Some(now), None) => write!(f, "policy {now}"),
-            (None, Some(base)) => write!(f, "policy {base} at the base"),
-            (Some(now), Some(base)) => write!(f, "policy {now}, and {base} at the base"),
+            (None, None) => f.write_str("no policy")?,
+            (Some(now), None) => write!(f, "policy {now}")?,
+            (None, Some(base)) => write!(f, "policy {base} at the base")?,
+            (Some(now), Some(base)) => write!(f, "policy {now}, and {base} at the base")?,
         }
+        self.warn.iter().try_for_each(|what| write!(f, " (only a warning: {what})"))
     }
 }
 

@@ -30,7 +30,7 @@ pub use file::{ValueError, age, parse};
 pub use loosened::{loosened, newly_accepted};
 pub use range::{Range, RangeError};
 pub(crate) use verdict::in_words;
-pub use verdict::{Age, Denial, Facts, Outcome, Step, Verdict, judge};
+pub use verdict::{Age, Decision, Denial, Facts, Outcome, Step, Verdict, judge};
 pub(crate) use wide::two_public;
 
 use crate::finding::Code;
@@ -126,6 +126,8 @@ pub struct Policy {
     toolchains: Option<At<Vec<Range<GoVersion>>>>,
     /// Comparisons of `toolchains` with a version such as go1.26, which may mean all its releases.
     lines_of_go: Vec<At<String>>,
+    /// The rules that only warn of what they would deny.
+    warn: Vec<At<Rule>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,6 +136,8 @@ struct Selection {
     versions: Option<Range<Version>>,
     reason: String,
     line: u32,
+    /// Only in `[[deny]]`: it only warns.
+    warns: bool,
 }
 
 /// An exception to rules for some modules until a date.
@@ -223,6 +227,65 @@ impl Policy {
     /// Whether a rule depends on retractions.
     pub fn needs_retractions(&self) -> bool {
         self.retracted.is_some()
+    }
+
+    /// The same policy, which denies nothing: each rule only warns.
+    #[must_use]
+    pub fn only_warning(mut self) -> Self {
+        self.warn = Rule::all().map(|rule| At { value: rule, line: 0 }).collect();
+        self
+    }
+
+    /// Whether `warn` names a rule.
+    fn warns(&self, rule: Rule) -> bool {
+        self.warn.iter().any(|named| named.value == rule)
+    }
+
+    /// Whether the file has a rule that denies, rather than warns.
+    fn denies(&self, rule: Rule) -> bool {
+        self.has(rule) && !self.warns(rule)
+    }
+
+    /// Whether the file has a rule.
+    fn has(&self, rule: Rule) -> bool {
+        match rule {
+            Rule::Deny => !self.deny.is_empty(),
+            Rule::Default => self.default_deny.is_some(),
+            Rule::Toolchains => self.toolchains.is_some(),
+            Rule::PseudoVersions => self.pseudo_versions.is_some(),
+            Rule::PreReleases => self.pre_releases.is_some(),
+            Rule::UnknownModules => self.unknown_modules.is_some(),
+            Rule::MinAge => self.min_age.is_some(),
+            Rule::Retracted => self.retracted.is_some(),
+            Rule::MaxZipSize => self.max_zip_size.is_some(),
+        }
+    }
+
+    /// Whether a rule may deny.
+    pub fn may_deny(&self) -> bool {
+        Rule::all().any(|rule| self.denies(rule))
+    }
+
+    /// Whether a rule denies, rather than warns, by the record in the database or its age.
+    pub fn denies_by_record(&self) -> bool {
+        [Rule::MinAge, Rule::UnknownModules].into_iter().any(|rule| self.denies(rule))
+    }
+
+    /// Whether a rule denies, rather than warns, by retractions.
+    pub fn denies_retracted(&self) -> bool {
+        self.denies(Rule::Retracted)
+    }
+
+    /// What only warns, for a reader; `None` if each rule denies.
+    pub fn warning_only(&self) -> Option<String> {
+        if Rule::all().all(|rule| self.warns(rule)) {
+            return Some("every rule".to_owned());
+        }
+        let named = self.warn.iter().map(|named| named.value.name());
+        let tables = self.deny.iter().filter(|table| table.warns && !self.warns(Rule::Deny));
+        let all: Vec<String> =
+            named.chain(tables.map(|table| format!("the [[deny]] in line {}", table.line))).collect();
+        (!all.is_empty()).then(|| all.join(", "))
     }
 
     /// The exceptions, in the order of the file.

@@ -20,7 +20,7 @@ pub(super) use run::{Cache, RunArgs};
 pub(super) use serve::{AddressArgs, HoldArgs, ListenArgs, ServeArgs};
 pub(super) use shared::{
     CaseArgs, DEFAULT_UPSTREAM, DatabaseArgs, DatabaseTimeoutArgs, ExemptArgs, GoSettingsArgs, PolicyArgs, StateArgs,
-    UpstreamArgs,
+    UpstreamArgs, WarnArgs,
 };
 pub(super) use tree::{lacks_dashes, tree, unknown_command};
 

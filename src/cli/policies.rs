@@ -16,7 +16,7 @@ use crate::base::text::safe_path;
 use crate::base::toml_file::MAX_FILE;
 use crate::base::tree::{folder_of, lexical, repository_by_words, work_tree, working_folder};
 use crate::finding::{Code, Finding, PoliciesInForce};
-use crate::policy::{Accepting, Denial, Facts, InForce, Policy, loosened, newly_accepted};
+use crate::policy::{Accepting, Decision, Facts, InForce, Policy, loosened, newly_accepted};
 use crate::repository::{Base, BaseError};
 
 const NAME: &str = "sumgate.toml";
@@ -28,11 +28,13 @@ pub(super) struct Policies {
     pub(super) now: Option<(PathBuf, Policy)>,
     /// The file that was in force at the base.
     pub(super) base: Option<(PathBuf, Policy)>,
-    /// A finding if the policy may be looser than that of the base.
+    /// A finding if the policy may be looser than that of the base. With `--warn`, too.
     pub(super) findings: Vec<Finding>,
     /// The pull request may have written the current policy, and there is none at the base to compare it with: it accepts nothing.
     unreviewed: bool,
 }
+
+type BaseOrNow = Option<(PathBuf, Policy)>;
 
 /// A policy at the base: its file, and its text if it can be read.
 type BasePolicy = (PathBuf, Result<String, Unreadable>);
@@ -60,9 +62,16 @@ enum Unreadable {
 }
 
 impl Policies {
+    /// Finds and reads them. With `--warn` no rule denies, but a loosened policy is found all the same.
+    pub(super) fn of(args: &PolicyArgs, bases: Option<&mut Bases>, paths: &[PathBuf]) -> Result<Self, Failure> {
+        let written = Self::as_written(args, bases, paths)?;
+        let warning = |one: BaseOrNow| one.map(|(path, policy)| (path, args.warn.applied_to(policy)));
+        Ok(Self { now: warning(written.now), base: warning(written.base), ..written })
+    }
+
     /// Finds and reads them. The policy at the base is read if `paths` are in the repository of the working folder. Without
     /// `bases`, an invalid policy is an error.
-    pub(super) fn of(args: &PolicyArgs, bases: Option<&mut Bases>, paths: &[PathBuf]) -> Result<Self, Failure> {
+    fn as_written(args: &PolicyArgs, bases: Option<&mut Bases>, paths: &[PathBuf]) -> Result<Self, Failure> {
         if args.no_policy {
             return Ok(Self::default());
         }
@@ -130,21 +139,27 @@ impl Policies {
     /// The files in force, for reports.
     pub(super) fn in_force(&self) -> PoliciesInForce {
         let name = |one: &Option<(PathBuf, Policy)>| one.as_ref().map(|(path, _)| path.clone());
-        PoliciesInForce { now: name(&self.now), base: name(&self.base) }
+        let stricter = self.now.as_ref().or(self.base.as_ref());
+        let warn = stricter.and_then(|(_, policy)| policy.warning_only());
+        PoliciesInForce { now: name(&self.now), base: name(&self.base), warn }
     }
 
-    /// Findings for denied modules among those that are in a cache already. Makes no requests.
-    pub(super) fn denied(&self, known: &[Facts]) -> Vec<Finding> {
+    /// Findings for modules that are in a cache already, and that the policies deny or warn of. Makes no requests.
+    pub(super) fn decided(&self, known: &[Facts]) -> Vec<Finding> {
         let today = crate::policy::day(SystemTime::now());
-        let denial = |policy: &Option<(PathBuf, Policy)>, facts: &Facts| {
-            policy.as_ref().and_then(|(_, policy)| crate::policy::judge(policy, facts, today).denial)
+        let verdict = |policy: &BaseOrNow, facts: &Facts| {
+            policy.as_ref().map(|(_, policy)| crate::policy::judge(policy, facts, today))
         };
         let one = |facts: &Facts| {
-            let denial = denial(&self.now, facts).or_else(|| denial(&self.base, facts).map(Denial::at_the_base))?;
-            let message = format!("{} in the kept caches is {denial}", facts.module);
-            Some(Finding::new(Code::PolicyDenied, message).about(&facts.module))
+            let decision = Decision::of(verdict(&self.now, facts), verdict(&self.base, facts));
+            let kept = format!("{} in the kept caches", facts.module);
+            let denied = decision.denial.map(|denial| (Code::PolicyDenied, format!("{kept} is {denial}")));
+            let warned =
+                decision.warnings.iter().map(|one| (Code::PolicyWarning, format!("{kept} {}", one.as_warning())));
+            let both = denied.into_iter().chain(warned);
+            both.map(|(code, message)| Finding::new(code, message).about(&facts.module)).collect::<Vec<_>>()
         };
-        known.iter().filter_map(one).collect()
+        known.iter().flat_map(one).collect()
     }
 
     /// The policies without their files.

@@ -195,13 +195,15 @@ impl<'a> RunContext<'a> {
         // A build that writes no program, such as `go vet`.
         let is_told = examined.findings.iter().any(|finding| finding.code == Code::ReplacedUnproved);
         let replaced = modules.replaced().filter(|_| !is_told);
-        let after = accepting.sort(examined.findings.into_iter().chain(replaced).collect());
+        let events = events.snapshot();
+        let after = examined.findings.into_iter().chain(replaced).chain(gate::policy_warnings(&events));
+        let after = accepting.sort(after.collect());
         messages::findings(&after);
         findings.extend(after);
         Ok(Outcome {
             ended,
             took: start.elapsed(),
-            events: events.snapshot(),
+            events,
             kept: environment.kept,
             removed: environment.removed,
             programs: examined.programs,

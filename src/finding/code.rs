@@ -79,6 +79,9 @@ codes! {
     PolicyDenied Error
         "The policy denies this version."
         "Use another version, or ask the owner of the policy for an exception.";
+    PolicyWarning Note
+        "A rule of the policy that only warns would deny this version."
+        "Use another version before the rule denies it, or ask the owner of the policy for an exception.";
     UnusedException Warning
         "An exception of the policy matched nothing."
         "Remove it, so that it cannot allow something later.";
@@ -86,7 +89,7 @@ codes! {
         "An [[accept]] of the policy accepts nothing: it expired, or no finding is like it."
         "Remove it, so that it cannot accept something later; or set a later day, if the finding is still right to accept.";
     PolicyLoosened Error
-        "The policy may allow what the policy at the base denies."
+        "The policy may allow what the policy at the base denies or warns of."
         "Both policies apply until the change is accepted: ask the owner of the policy to run the job with \
          --accept-policy-change.";
     SumdbOff Error

@@ -40,6 +40,7 @@ pub fn report(outcome: &Outcome) -> Value {
         "upstream": outcome.upstream,
         "policy": outcome.policies.now.as_ref().map(|path| path.display().to_string()),
         "base_policy": outcome.policies.base.as_ref().map(|path| path.display().to_string()),
+        "policy_warn": outcome.policies.warn,
         "databases": databases.collect::<Vec<_>>(),
         "kept_settings": outcome.kept.iter().map(|(name, value)| (name.clone(), json!(value))).collect::<serde_json::Map<_, _>>(),
         "removed_variables": outcome.removed.iter().map(|(name, why)| json!({"name": name, "why": why})).collect::<Vec<_>>(),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::absence::Absent;
+use super::reserved::REFUSED_WORDS;
 use super::route::RouteError;
 use crate::base::fault::Fault;
 use crate::policy::Denial;
@@ -34,6 +35,8 @@ pub(crate) enum MirrorError {
          public now, forget its pins: sumgate cache pins forget {pinned}@VERSION"
     )]
     PinnedName { path: ModulePath, pinned: ModulePath },
+    #[error("{0} {REFUSED_WORDS}")]
+    Reserved(ModulePath),
     #[error("{0}")]
     Absent(Absent),
     #[error(
@@ -71,9 +74,11 @@ impl MirrorError {
             Self::Absent(_) => Fault::Absent,
             Self::NotStored(_) => Fault::NotServed,
             Self::Request(error) => error.fault(),
-            Self::Denied { .. } | Self::PrivateName(_) | Self::PinnedName { .. } | Self::NothingLeft(_) => {
-                Fault::Refused
-            }
+            Self::Denied { .. }
+            | Self::PrivateName(_)
+            | Self::PinnedName { .. }
+            | Self::Reserved(_)
+            | Self::NothingLeft(_) => Fault::Refused,
             Self::UnknownRetractions { .. } | Self::NotYet { .. } => Fault::Upstream,
             Self::Release(error) => error.fault(),
         }
@@ -124,6 +129,7 @@ impl MirrorError {
             Self::PinnedName { .. } => {
                 Some(("not-named", "name the private module with --private, as when it was pinned"))
             }
+            Self::Reserved(_) => Some(("reserved", "use another module: this one shows whether a mirror is asked")),
             Self::NothingLeft(_) => Some(("nothing-left", "name a version, or ask the owner of the policy")),
             Self::Request(_)
             | Self::Absent(_)

@@ -29,6 +29,7 @@ pub fn doubtful(policy: &Policy, today: Date, known_since: Date) -> Vec<Doubt> {
     let mut found: Vec<Doubt> = denials(policy).chain(expired(policy, today)).chain(wide(policy)).collect();
     found.extend(min_age(policy, today, known_since));
     found.extend(misleading(policy));
+    found.extend(idle_warnings(policy));
     found.sort_by_key(|doubt| doubt.line);
     found
 }
@@ -97,6 +98,14 @@ fn wide(policy: &Policy) -> impl Iterator<Item = Doubt> {
         let code = accept.code.name();
         let words = format!("the [[accept]] of {code} covers {one} and {other}: name only the modules that you mean");
         Some(Doubt { line: accept.selection.line, words })
+    })
+}
+
+/// Rules that `warn` names, but that are not in the policy.
+fn idle_warnings(policy: &Policy) -> impl Iterator<Item = Doubt> {
+    policy.warn.iter().filter(|named| !policy.has(named.value)).map(|named| Doubt {
+        line: named.line,
+        words: format!("warn names {0}, but there is no {0} in this policy: remove it, or add the rule", named.value),
     })
 }
 
@@ -195,6 +204,14 @@ mod tests {
         let wide = found(&accept("github.com/*", "\"never\""));
         assert!(wide.len() == 1 && wide[0].1.contains("name only the modules that you mean"), "{wide:?}");
         assert_eq!(found(&accept("github.com/us/*", "2026-11-27")), []);
+    }
+
+    #[test]
+    fn warn_names_rules_of_the_policy() {
+        let text = "[policy]\nmin-age = \"7d\"\nwarn = [\n  \"min-age\",\n  \"retracted\"]\n";
+        let words = "warn names retracted, but there is no retracted in this policy: remove it, or add the rule";
+        assert_eq!(found(text), [(5, words.to_owned())]);
+        assert_eq!(found(&format!("[policy]\nwarn = [\"deny\"]\n{}", deny("a.com"))), []);
     }
 
     #[test]

@@ -27,7 +27,7 @@ struct PolicyFile {
     #[serde(default)]
     policy: PolicyTable,
     #[serde(default)]
-    deny: Vec<Spanned<SelectionTable>>,
+    deny: Vec<Spanned<DenyTable>>,
     #[serde(default)]
     allow: Vec<Spanned<SelectionTable>>,
     #[serde(default)]
@@ -48,6 +48,18 @@ struct PolicyTable {
     unknown_modules: Option<Text>,
     max_zip_size: Option<Text>,
     toolchains: Option<Spanned<Vec<Text>>>,
+    #[serde(default)]
+    warn: Vec<Text>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DenyTable {
+    module: Text,
+    versions: Option<Text>,
+    reason: Text,
+    #[serde(default)]
+    warn: bool,
 }
 
 #[derive(Deserialize)]
@@ -96,8 +108,8 @@ impl PolicyReader<'_, '_> {
     fn policy(&mut self, file: &PolicyFile) -> Policy {
         let table = &file.policy;
         let policy = Policy {
-            deny: self.selections(&file.deny).into_iter().map(Selection::ignoring_case).collect(),
-            allow: self.selections(&file.allow),
+            deny: file.deny.iter().map(|table| self.denied(table)).collect(),
+            allow: file.allow.iter().map(|table| self.allowed(table)).collect(),
             exceptions: file.exception.iter().map(|table| self.exception(table)).collect(),
             accepts: file.accept.iter().take(MAX_ACCEPTS).filter_map(|table| self.accept(table)).collect(),
             default_deny: self.one_of(table.default.as_ref(), "deny", "allow"),
@@ -118,6 +130,7 @@ impl PolicyReader<'_, '_> {
                 .flat_map(Spanned::get_ref)
                 .flat_map(|text| self.lines_of_go(text))
                 .collect(),
+            warn: table.warn.iter().filter_map(|text| self.value(Some(text), rule)).collect(),
         };
         if let (None, Some(allow)) = (policy.default_deny, file.allow.first()) {
             self.0.report(allow.span().start, "[[allow]] has no effect without default = \"deny\" in [policy]");
@@ -173,12 +186,15 @@ impl PolicyReader<'_, '_> {
         self.0.checked(text, parse).map(|value| At { value, line: self.line_of(text) })
     }
 
-    fn selections(&mut self, tables: &[Spanned<SelectionTable>]) -> Vec<Selection> {
-        let mut selection = |table: &Spanned<SelectionTable>| {
-            let SelectionTable { module, versions, reason } = table.get_ref();
-            self.selection(module, versions.as_ref(), reason, self.line_of(table))
-        };
-        tables.iter().map(&mut selection).collect()
+    fn denied(&mut self, table: &Spanned<DenyTable>) -> Selection {
+        let DenyTable { module, versions, reason, warn } = table.get_ref();
+        let selection = self.selection(module, versions.as_ref(), reason, self.line_of(table));
+        Selection { warns: *warn, ..selection.ignoring_case() }
+    }
+
+    fn allowed(&mut self, table: &Spanned<SelectionTable>) -> Selection {
+        let SelectionTable { module, versions, reason } = table.get_ref();
+        self.selection(module, versions.as_ref(), reason, self.line_of(table))
     }
 
     fn selection(&mut self, module: &Text, versions: Option<&Text>, reason: &Text, line: u32) -> Selection {
@@ -196,7 +212,7 @@ impl PolicyReader<'_, '_> {
             text => Ok(text.to_owned()),
         });
         let (modules, reason) = (Patterns::default(), reason.unwrap_or_default());
-        Selection { modules, versions, reason, line }
+        Selection { modules, versions, reason, line, warns: false }
     }
 
     fn exception(&mut self, table: &Spanned<ExceptionTable>) -> Exception {
@@ -270,7 +286,7 @@ fn acceptable(text: &str) -> Result<Code, ValueError> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ValueError {
-    /// A rule in `from`.
+    /// A rule in `from` or `warn`.
     #[error("{0:?} is not a rule: expected one of {names}", names = Rule::all().map(Rule::name).collect::<Vec<_>>().join(", "))]
     Rule(String),
     /// No code of a finding, and the most similar one.

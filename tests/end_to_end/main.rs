@@ -72,6 +72,7 @@ mod hostile_archives;
 mod hostile_zips;
 mod hosts;
 mod http;
+mod in_the_way;
 mod load;
 mod log;
 mod markdown;
@@ -85,6 +86,7 @@ mod pipes;
 mod policy;
 mod policy_base;
 mod policy_lists;
+mod policy_warn;
 mod private;
 mod private_fetches;
 mod private_logins;
@@ -115,7 +117,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 97] = [
+const TRIALS: [fn() -> Vec<Trial>; 99] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -178,6 +180,7 @@ const TRIALS: [fn() -> Vec<Trial>; 97] = [
     hostile_archives::trials,
     hostile_zips::trials,
     http::trials,
+    in_the_way::trials,
     load::trials,
     log::trials,
     markdown::trials,
@@ -190,6 +193,7 @@ const TRIALS: [fn() -> Vec<Trial>; 97] = [
     policy::trials,
     policy_base::trials,
     policy_lists::trials,
+    policy_warn::trials,
     private::trials,
     private_fetches::trials,
     private_logins::trials,

@@ -136,8 +136,11 @@ impl RunCaches {
              the kept caches: {}.",
             self.folder.root().display()
         );
-        let findings = policies.denied(&facts.collect::<Vec<_>>()).into_iter();
-        let findings = accepting.sort(findings.map(|found| Finding { help: Some(help.clone()), ..found }).collect());
+        let findings = policies.decided(&facts.collect::<Vec<_>>()).into_iter();
+        let advised = |found: Finding| {
+            if found.code == Code::PolicyDenied { Finding { help: Some(help.clone()), ..found } } else { found }
+        };
+        let findings = accepting.sort(findings.map(advised).collect());
         let is_right = findings.iter().all(|finding| finding.severity() < deny);
         self.findings.extend(cut(findings));
         is_right

@@ -38,7 +38,7 @@ fn full(text: &str, count: usize) -> Report {
         excluded: vec![(text.into(), text.to_owned()); count],
         skipped: vec![unaudited(5, text)],
         database: Some(super::super::ProofTree { name: text.to_owned(), size: 57, is_current: false }),
-        policies: Some(super::super::PoliciesInForce { now: Some(text.into()), base: Some(text.into()) }),
+        policies: Some(super::super::PoliciesInForce { now: Some(text.into()), base: Some(text.into()), warn: None }),
         misbehaviour: Some(super::super::Misbehaviour { message: text.to_owned(), evidence: text.into() }),
         ..clean()
     }

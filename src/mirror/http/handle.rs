@@ -14,7 +14,7 @@ use crate::base::text::safe_joined;
 use crate::mirror::error::MirrorError;
 use crate::mirror::metadata::cache::Freshness;
 use crate::mirror::metadata::client_text;
-use crate::mirror::pipeline::Pipeline;
+use crate::mirror::pipeline::{Admitted, Pipeline};
 use crate::mirror::route::{BasePath, Route, route};
 use crate::mirror::stored::stored;
 use crate::release::{Basis, ReleaseError, Released, blocking};
@@ -130,8 +130,9 @@ impl Handler {
     }
 
     async fn file(&self, path: &str, headers: &HeaderMap, artifact: Artifact) -> Result<Response<Body>, MirrorError> {
-        let released = self.pipeline.release(&artifact).await?;
-        let response = respond::file(headers, artifact.kind, &released);
+        let Admitted { file: released, warnings } = self.pipeline.release(&artifact).await?;
+        let mut response = respond::file(headers, artifact.kind, &released);
+        respond::warn(&mut response, &warnings);
         let is_go_mod = artifact.kind == Kind::Mod;
         if is_go_mod { self.go_mod(path, response, artifact, released).await } else { Ok(response) }
     }
@@ -247,7 +248,7 @@ mod tests {
         let handler = Handler { pipeline, base: BasePath::default(), cache: ResponseCache::default() };
         let module = ModuleVersion::parse("example.com/hello@v1.0.0").unwrap();
         let artifact = Artifact { module, kind: Kind::Mod };
-        let released = handler.pipeline.release(&artifact).await.unwrap();
+        let released = handler.pipeline.release(&artifact).await.unwrap().file;
         let answered = async || {
             let response = respond::file(&HeaderMap::new(), Kind::Mod, &released);
             handler.go_mod("/a", response, artifact.clone(), released.clone()).await

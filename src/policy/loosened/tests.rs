@@ -54,11 +54,24 @@ struct Sketch {
     max_zip_size: Option<u64>,
     toolchains: Option<&'static str>,
     accepts: Vec<(&'static str, Option<&'static str>, i16)>,
+    warn: Vec<&'static str>,
+    /// Those of `deny` that only warn.
+    deny_warns: Vec<&'static str>,
 }
 
 const MODULES: [&str; 4] = ["a.com/x", "a.com", "b.com/y", "golang.org/toolchain"];
 const FLAGS: [&str; 4] = ["pseudo-versions", "pre-releases", "retracted", "unknown-modules"];
-const RULES: [&str; 6] = ["deny", "default", "min-age", "pseudo-versions", "retracted", "max-zip-size"];
+const RULES: [&str; 9] = [
+    "deny",
+    "default",
+    "min-age",
+    "pseudo-versions",
+    "pre-releases",
+    "retracted",
+    "unknown-modules",
+    "max-zip-size",
+    "toolchains",
+];
 /// Codes of findings, with and without a module.
 const CODES: [Code; 3] = [Code::UnknownVersion, Code::PrivateName, Code::VendorUnproved];
 const TOOLCHAINS: [&str; 2] = [">=go1.26.0", ">=go1.27.0"];
@@ -85,6 +98,19 @@ impl Sketch {
             flags: random.some(&FLAGS),
             max_zip_size: random.yes().then(|| 100 * (1 + random.below(3))),
             toolchains: random.yes().then(|| *random.one(&TOOLCHAINS)),
+            warn: if random.yes() { random.some(&RULES) } else { Vec::new() },
+            deny_warns: random.some(&MODULES),
+        }
+    }
+
+    fn has(&self, rule: &str) -> bool {
+        match rule {
+            "deny" => !self.deny.is_empty(),
+            "default" => self.allow.is_some(),
+            "min-age" => self.min_age.is_some(),
+            "max-zip-size" => self.max_zip_size.is_some(),
+            "toolchains" => self.toolchains.is_some(),
+            flag => self.flags.contains(&flag),
         }
     }
 
@@ -105,10 +131,13 @@ impl Sketch {
         if let Some(range) = self.toolchains {
             writeln!(text, "toolchains = [\"{range}\"]").unwrap();
         }
-        for (name, modules) in [("deny", self.deny.clone()), ("allow", self.allow.clone().unwrap_or_default())] {
-            for module in modules {
-                writeln!(text, "[[{name}]]\nmodule = \"{module}\"\nreason = \"r\"").unwrap();
-            }
+        writeln!(text, "warn = {:?}", self.warn).unwrap();
+        for module in &self.deny {
+            let warns = self.deny_warns.contains(module);
+            writeln!(text, "[[deny]]\nmodule = \"{module}\"\nreason = \"r\"\nwarn = {warns}").unwrap();
+        }
+        for module in self.allow.iter().flatten() {
+            writeln!(text, "[[allow]]\nmodule = \"{module}\"\nreason = \"r\"").unwrap();
         }
         for (module, rules, year) in &self.exceptions {
             writeln!(
@@ -132,7 +161,7 @@ impl Sketch {
 
 /// Makes one change. Returns whether it loosens, or `None` if this sketch has nothing to change.
 fn change(random: &mut Random, base: &Sketch, now: &mut Sketch) -> Option<bool> {
-    match random.below(14) {
+    match random.below(16) {
         0 => {
             let new = MODULES.into_iter().find(|module| !base.deny.contains(module))?;
             now.deny.push(new);
@@ -183,6 +212,7 @@ fn change(random: &mut Random, base: &Sketch, now: &mut Sketch) -> Option<bool> 
             Some(!base.exceptions.iter().any(is_lifted))
         }
         10..=12 => change_accepts(random, now),
+        13 | 14 => change_warn(random, base, now),
         _ => {
             let old = base.max_zip_size?;
             let larger = random.yes();
@@ -212,6 +242,27 @@ fn change_accepts(random: &mut Random, now: &mut Sketch) -> Option<bool> {
         }
         _ => now.accepts.pop().map(|_| false),
     }
+}
+
+/// Turns a rule, or a table of `[[deny]]`, to `warn` or back.
+fn change_warn(random: &mut Random, base: &Sketch, now: &mut Sketch) -> Option<bool> {
+    if random.yes() {
+        let module = *base.deny.first()?;
+        if base.deny_warns.contains(&module) {
+            now.deny_warns.retain(|one| *one != module);
+            return Some(false);
+        }
+        now.deny_warns.push(module);
+        return Some(!base.warn.contains(&"deny"));
+    }
+    let rule = *random.one(&RULES);
+    if base.warn.contains(&rule) {
+        now.warn.retain(|one| *one != rule);
+        return Some(false);
+    }
+    now.warn.push(rule);
+    let denies = |module: &&str| !base.deny_warns.contains(module);
+    Some(if rule == "deny" { base.deny.iter().any(denies) } else { base.has(rule) })
 }
 
 fn change_min_age(random: &mut Random, base: &Sketch, now: &mut Sketch) -> Option<bool> {
@@ -287,10 +338,11 @@ impl Truth {
         sketch.min_age.is_some_and(|weeks| self.age(weeks * 7) == Age::Unknown)
     }
 
-    fn is_denied(&self, sketch: &Sketch, policy: &Policy) -> bool {
+    /// How strict the policy is: 0 allows, 1 warns, 2 denies.
+    fn level(&self, sketch: &Sketch, policy: &Policy) -> u8 {
         let age = Some(self.age(sketch.min_age.unwrap_or_default() * 7));
         let verdict = judge(policy, &Facts { age, ..self.facts.clone() }, self.today);
-        verdict.denial.is_some()
+        if verdict.denial.is_some() { 2 } else { u8::from(!verdict.warnings.is_empty()) }
     }
 
     fn is_accepted(&self, now: &Policy, base: Option<&Policy>) -> bool {
@@ -304,7 +356,7 @@ impl Truth {
 }
 
 #[test]
-fn every_loosening_change_is_found_and_no_finding_means_nothing_new_is_allowed() {
+fn every_loosening_change_is_found_and_no_finding_means_nothing_new_is_allowed_or_without_a_warning() {
     let (mut counts, mut compared, mut unknown, mut accepted) = ([0; 2], 0, 0, 0);
     for seed in 0.. {
         if compared == PAIRS {
@@ -325,7 +377,7 @@ fn every_loosening_change_is_found_and_no_finding_means_nothing_new_is_allowed()
         assert_eq!(truth.is_accepted(&new, Some(&old)), was && is, "seed {seed}: {}\n---\n{}", base.text(), now.text());
         accepted += usize::from(was && is);
 
-        // A policy without findings denies everything that the earlier one denies, after any number of changes.
+        // A policy without findings denies and warns of everything as the earlier one, after any number of changes.
         let other = further(&mut random, &now);
         let (pair, new) = if random.yes() { (&now, now.policy()) } else { (&other, other.policy()) };
         if !loosened(&old, &new).is_empty() {
@@ -335,7 +387,7 @@ fn every_loosening_change_is_found_and_no_finding_means_nothing_new_is_allowed()
         for _ in 0..FACTS {
             let truth = Truth::random(&mut random);
             unknown += usize::from(truth.is_unknown(&base) || truth.is_unknown(pair));
-            let let_in = truth.is_denied(&base, &old) && !truth.is_denied(pair, &new);
+            let let_in = truth.level(&base, &old) > truth.level(pair, &new);
             assert!(!let_in, "seed {seed}: {}\n{}---\n{}", truth.module, base.text(), pair.text());
             let newly_accepted = truth.is_accepted(&new, None) && !truth.is_accepted(&old, None);
             assert!(!newly_accepted, "seed {seed}: {:?}\n{}---\n{}", truth.finding, base.text(), pair.text());
