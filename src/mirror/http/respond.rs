@@ -76,7 +76,8 @@ pub(super) fn cached(kind: BodyKind, cached: Cached) -> Response<Body> {
 
 /// An error: `text/plain`, since `go` shows only that to its user. Paths in it are relative to the folder `data`.
 pub(super) fn error(error: &MirrorError, data: &Path) -> Response<Body> {
-    let mut response = refusal(status(error.fault()), &client_text::for_client(&in_full(error), data));
+    let text = client_text::that_go_shows(&client_text::for_client(&in_full(error), data));
+    let mut response = refusal(status(error.fault()), &text);
     if let Some((code, _)) = error.refusal() {
         set(response.headers_mut(), REFUSED, code);
     }
