@@ -83,12 +83,9 @@ impl PullRequest {
 /// Runs git, which must succeed; returns what it printed.
 pub fn git(folder: &Path, words: &[&str]) -> String {
     let mut git = command("git");
-    git.env("GIT_CONFIG_NOSYSTEM", "1").env("HOME", folder).args([
-        "-c",
-        "user.name=A",
-        "-c",
-        "user.email=a@example.com",
-    ]);
+    // Settings of the machine must not apply.
+    git.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", folder).env("GIT_CONFIG_NOSYSTEM", "1");
+    git.args(["-c", "user.name=A", "-c", "user.email=a@example.com"]);
     run(git.args(words).current_dir(folder)).trim().to_owned()
 }
 
