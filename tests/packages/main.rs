@@ -13,19 +13,21 @@ mod deb_rpm;
 mod debian;
 mod described;
 mod reproducible;
+mod scripts;
 mod tools;
 mod wheel;
 
 use libtest_mimic::{Arguments, Trial};
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 7] = [
+const TRIALS: [fn() -> Vec<Trial>; 8] = [
     archive::trials,
     bare_root::trials,
     crates::trials,
     deb_rpm::trials,
     described::trials,
     reproducible::trials,
+    scripts::trials,
     wheel::trials,
 ];
 
