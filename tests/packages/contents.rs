@@ -50,8 +50,5 @@ fn whole(stream: impl Read) -> Option<Vec<u8>> {
 
 /// Whether `needle` is in it.
 pub fn has(bytes: &[u8], needle: &str) -> bool {
-    let needle = needle.as_bytes();
-    let first = needle[0];
-    bytes.len() >= needle.len()
-        && (0..=bytes.len() - needle.len()).any(|at| bytes[at] == first && bytes[at..].starts_with(needle))
+    String::from_utf8_lossy(bytes).contains(needle)
 }
