@@ -151,7 +151,8 @@ fn use_service(machine: &Machine) {
     let denied = machine.run(&format!("{GET} get /example.com/dep/v2/@v/v2.0.1.zip"));
     assert!(denied.contains(" 403 ") && denied.contains("a trial"), "{denied}");
     // A command that writes into the data folder, which belongs to the user of the service.
-    assert_eq!(machine.run(&documented("systemd-run")), "");
+    let said = machine.fails(1, &documented("systemd-run"));
+    assert!(said.contains("nothing is pinned for corp.example/tool@v1.2.3"), "{said}");
 }
 
 /// Gives the service a `.netrc` that only root can read, by the drop-in of the page.
