@@ -174,7 +174,7 @@ impl Direct {
         let listings = self.listings.clone();
         let flight = self.flights.join(key, || async move {
             let asked = match kind {
-                Kind::Info => listings.query(&wanted.0.path, &wanted.0.version.to_string()).await,
+                Kind::Info => listings.query(&wanted.0.path, wanted.0.version.as_ref()).await,
                 Kind::Mod | Kind::Zip => Ok(None),
             };
             if let Err(error) = asked
