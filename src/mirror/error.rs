@@ -31,7 +31,7 @@ pub(crate) enum MirrorError {
     /// Its name was kept from databases before, and is not sent to anybody now.
     #[error(
         "the name {path} was sent neither to the checksum database nor to an upstream, because {pinned} is pinned here, as a \
-         private module is. Start the mirror with --private PATTERNS or --nosumdb PATTERNS, as when it was pinned; if it is \
+         private module is. Name it with --private PATTERNS or --nosumdb PATTERNS, as when it was pinned; if it is \
          public now, forget its pins: sumgate cache pins forget {pinned}@VERSION"
     )]
     PinnedName { path: ModulePath, pinned: ModulePath },

@@ -95,7 +95,7 @@ impl Pins {
         paths.reverse();
         paths.push(path.clone());
         for one in paths {
-            let folder = one.escaped().clone();
+            let folder = one.escaped();
             // For most modules not even a folder of their host is here.
             if !self.files.has_folder(&folder)? {
                 return Ok(None);

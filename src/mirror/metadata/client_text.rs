@@ -100,10 +100,10 @@ mod tests {
                 && shown.ends_with(&format!("é what to do: {}", "x".repeat(100))),
             "{shown}"
         );
-        let second = that_go_shows(&format!("{}\n{long}\nmore\n", "y".repeat(400)));
+        let second = that_go_shows(&format!("{}\n{long}\nmore\n", "y".repeat(200)));
         let lines: Vec<&str> = second.lines().collect();
         assert!(
-            lines[1].len() + 401 <= SHOWN && lines[1].ends_with(&"x".repeat(100)) && lines[2] == "more",
+            lines[1].len() + 202 <= SHOWN && lines[1].ends_with(&"x".repeat(100)) && lines[2] == "more",
             "{second}"
         );
     }

@@ -222,6 +222,8 @@ impl GoRun {
         let message = if message.is_empty() { &self.stderr } else { message };
         let folder = self.folder.path().display().to_string();
         let mut shown = one_line(&without_logins(message).replace(&folder, "…"), MAX_MESSAGE);
+        // The advice goes on with a full stop.
+        shown.truncate(shown.trim_end_matches('.').len());
         if shown.is_empty() {
             shown = format!("it ended with {}", self.status);
         }
