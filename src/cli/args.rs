@@ -110,7 +110,7 @@ pub(super) enum Command {
         after_long_help = "Examples:\n  sumgate audit\n  sumgate audit --base origin/main --format json\n  sumgate audit --modcache"
     )]
     Audit(Box<AuditArgs>),
-    /// Run a command that gets Go modules only through a mirror of its own
+    /// Run a command that gets Go modules through its own mirror only
     ///
     /// The command gets its own GOPROXY and GOSUMDB, an empty module cache and an empty build cache. Afterwards the modules
     /// that it unpacked, and the modules in the programs that it built, are compared with what was served.
