@@ -63,8 +63,9 @@ fn rebuilt(dist: &Path) {
     }
     fs::create_dir(&tools).unwrap();
     let out = folder.path().join("out");
-    let mut build = std::process::Command::new(checkout.join("packaging/build"));
-    build.arg(&out).env("CARGO_HOME", folder.path().join("cargo")).env("TMPDIR", &tools);
+    let mut build = std::process::Command::new("timeout");
+    build.args(["--kill-after=10", "3600"]).arg(checkout.join("packaging/build")).arg(&out);
+    build.env("CARGO_HOME", folder.path().join("cargo")).env("TMPDIR", &tools);
     build.env_remove("CARGO_TARGET_DIR").env_remove("RUSTFLAGS");
     assert!(build.status().unwrap().success());
     let sums = |dist: &Path| -> BTreeMap<String, String> {
