@@ -110,7 +110,7 @@ pub(super) enum Command {
         after_long_help = "Examples:\n  sumgate audit\n  sumgate audit --base origin/main --format json\n  sumgate audit --modcache"
     )]
     Audit(Box<AuditArgs>),
-    /// Run a command that gets Go modules only through a mirror of its own
+    /// Run a command that gets Go modules through a mirror of its own
     ///
     /// The command gets its own GOPROXY and GOSUMDB, an empty module cache and an empty build cache. Afterwards the modules
     /// that it unpacked, and the modules in the programs that it built, are compared with what was served.
@@ -168,7 +168,7 @@ pub(super) enum Command {
     /// Look up records in the checksum database
     #[command(subcommand)]
     Sumdb(SumdbCommand),
-    /// Print the h1 of a module zip, a go.mod file, or an unpacked module
+    /// Print the h1 of a module zip, a go.mod file or an unpacked module
     #[command(after_long_help = "Examples:\n  sumgate hash go.mod\n  sumgate hash text.zip")]
     Hash(HashArgs),
 }
