@@ -17,12 +17,10 @@ fn scripts(folder: &Path, found: &mut Vec<PathBuf>) {
         if path.is_dir() {
             scripts(&path, found);
         } else if let Ok(text) = fs::read_to_string(&path)
-            && let Some(first) = text.lines().next().filter(|first| first.starts_with("#!"))
+            && ["#!/bin/sh\n", "#!/usr/bin/env bash\n"].iter().any(|first| text.starts_with(first))
         {
-            if ["#!/bin/sh", "#!/usr/bin/env bash"].contains(&first) {
-                assert!(text.lines().nth(1).is_some_and(|line| line.starts_with("# ")), "{}", path.display());
-                found.push(path);
-            }
+            assert!(text.lines().nth(1).is_some_and(|line| line.starts_with("# ")), "{}", path.display());
+            found.push(path);
         }
     }
 }
