@@ -1,0 +1,62 @@
+//! Files that were released a moment ago: open, and a small one in memory. The next request looks at the path once, on the async
+//! thread, instead of opening the file on another one.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::sync::Cache;
+
+use super::basis::Basis;
+use super::released::Released;
+use crate::store::{Identity, Store};
+use gomodule::artifact::Artifact;
+
+/// Open files. They are among those that the connections leave over (`connection_limits`).
+const MAX_KEPT: u64 = 512;
+/// The largest file in memory, in bytes: about half of all module zips are smaller. In all 32 MiB.
+const MAX_IN_MEMORY: u64 = 64 << 10;
+/// A file that nobody asked for so long is closed.
+const IDLE: Duration = Duration::from_secs(60);
+
+pub(super) struct KeptFiles {
+    files: Cache<Artifact, Arc<KeptFile>>,
+}
+
+struct KeptFile {
+    path: PathBuf,
+    released: Released,
+}
+
+impl Default for KeptFiles {
+    fn default() -> Self {
+        Self { files: Cache::builder().max_capacity(MAX_KEPT).time_to_idle(IDLE).build() }
+    }
+}
+
+impl KeptFiles {
+    /// The file of `artifact`, if it is still the one at its path. Looks at a path on a local disk that was used within [`IDLE`],
+    /// so it does not wait for a disk.
+    pub(super) fn get(&self, artifact: &Artifact) -> Option<Released> {
+        let kept = self.files.get(artifact)?;
+        if Identity::at(&kept.path).is_ok_and(|found| found == *kept.released.identity()) {
+            return Some(kept.released.clone());
+        }
+        self.files.invalidate(artifact);
+        None
+    }
+
+    /// Keeps a file of a local disk whose hash is proved, not one that is pinned, because the operator may forget a pin. Blocks.
+    pub(super) fn keep(&self, artifact: &Artifact, released: &Released, store: &Store) {
+        if !store.tree().is_local() || matches!(released.basis(), Basis::Pinned(_)) {
+            return;
+        }
+        let mut released = released.clone();
+        if released.identity().size() <= MAX_IN_MEMORY {
+            // What cannot be read is served from the file, which reports it.
+            let _ = released.load();
+        }
+        let path = store.tree().path_of_artifact(artifact);
+        self.files.insert(artifact.clone(), Arc::new(KeptFile { path, released }));
+    }
+}
