@@ -5,22 +5,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use moka::sync::Cache;
-
 use super::basis::Basis;
 use super::released::Released;
+use crate::base::clock::Clock;
+use crate::base::recent::Recent;
 use crate::store::{Identity, Store};
 use gomodule::artifact::Artifact;
 
 /// Open files. They are among those that the connections leave over (`connection_limits`).
-const MAX_KEPT: u64 = 512;
+const MAX_KEPT: usize = 512;
 /// The largest file in memory, in bytes: about half of all module zips are smaller. In all 32 MiB.
 const MAX_IN_MEMORY: u64 = 64 << 10;
-/// A file that nobody asked for so long is closed.
-const IDLE: Duration = Duration::from_secs(60);
+/// After this time the file is opened again.
+const KEPT_FOR: Duration = Duration::from_secs(60);
 
 pub(super) struct KeptFiles {
-    files: Cache<Artifact, Arc<KeptFile>>,
+    files: Recent<Artifact, Arc<KeptFile>>,
 }
 
 struct KeptFile {
@@ -28,21 +28,19 @@ struct KeptFile {
     released: Released,
 }
 
-impl Default for KeptFiles {
-    fn default() -> Self {
-        Self { files: Cache::builder().max_capacity(MAX_KEPT).time_to_idle(IDLE).build() }
-    }
-}
-
 impl KeptFiles {
-    /// The file of `artifact`, if it is still the one at its path. Looks at a path on a local disk that was used within [`IDLE`],
+    pub(super) fn new(clock: Clock) -> Self {
+        Self { files: Recent::new(MAX_KEPT, KEPT_FOR, clock) }
+    }
+
+    /// The file of `artifact`, if it is still the one at its path. Looks at a path on a local disk that was used within [`KEPT_FOR`],
     /// so it does not wait for a disk.
     pub(super) fn get(&self, artifact: &Artifact) -> Option<Released> {
         let kept = self.files.get(artifact)?;
         if Identity::at(&kept.path).is_ok_and(|found| found == *kept.released.identity()) {
             return Some(kept.released.clone());
         }
-        self.files.invalidate(artifact);
+        self.files.remove(artifact);
         None
     }
 

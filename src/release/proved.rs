@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use moka::sync::Cache;
+use quick_cache::sync::Cache;
 
 use super::context::Context;
 use super::error::{ReleaseError, blocking};
@@ -12,11 +12,12 @@ use super::judge::{AttemptError, judge};
 use super::kept::KeptFiles;
 use super::obtain::Unproved;
 use super::released::{KnownFile, Released};
+use crate::base::clock::Clock;
 use crate::base::flight::Flights;
 use gomodule::artifact::{Artifact, Kind};
 
 /// Hashed files whose identity is remembered: about 300 bytes each. One that is dropped is hashed again.
-const MAX_KNOWN: u64 = 50_000;
+const MAX_KNOWN: usize = 50_000;
 
 /// Releases proved files. Does not apply a policy.
 pub(crate) struct ProvedFiles {
@@ -27,8 +28,13 @@ pub(crate) struct ProvedFiles {
 }
 
 impl ProvedFiles {
-    pub(crate) fn new(context: Arc<Context>) -> Self {
-        Self { context, known: Cache::new(MAX_KNOWN), kept: Arc::default(), flights: Flights::default() }
+    pub(crate) fn new(context: Arc<Context>, clock: Clock) -> Self {
+        Self {
+            context,
+            known: Cache::new(MAX_KNOWN),
+            kept: Arc::new(KeptFiles::new(clock)),
+            flights: Flights::default(),
+        }
     }
 
     pub(crate) async fn release(self: &Arc<Self>, artifact: &Artifact) -> Result<Released, Arc<ReleaseError>> {
@@ -117,7 +123,6 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
-    use crate::base::clock::Clock;
     use crate::release::{EventLog, Expectations};
     use crate::store::Store;
     use crate::sumdb::{Anchor, Client, Database, Databases};
@@ -134,7 +139,7 @@ mod tests {
         let pool = UpstreamPool::new(list.upstreams(), &http, Ttls::default(), Clock::System).unwrap();
         let expectations = Expectations { databases, exempt: Patterns::parse(exempt).unwrap() };
         let context = Context::new(store, Router::new(pool, Vec::new()), expectations, EventLog::default());
-        Arc::new(ProvedFiles::new(Arc::new(context)))
+        Arc::new(ProvedFiles::new(Arc::new(context), Clock::System))
     }
 
     #[tokio::test]

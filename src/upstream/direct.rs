@@ -29,12 +29,12 @@ use self::listing::{Asked, Listed, Listings};
 use self::settings::DirectSettings;
 use super::error::UpstreamError;
 use super::prefixes::Prefixes;
-use super::recent::Recent;
 use super::scope::Scope;
 use super::sink::{DownloadSink, Part};
 use super::wanted::Wanted;
 use crate::base::clock::Clock;
 use crate::base::flight::{Cancelled, Flights};
+use crate::base::recent::Recent;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::{ModulePath, ModuleVersion};
 use gomodule::proxy_request::Request;
@@ -42,7 +42,7 @@ use gomodule::proxy_request::Request;
 /// How long a path counts as a readable repository, or as none.
 const READABLE_FOR: Duration = Duration::from_secs(10);
 /// Cached answers to whether a path is a readable repository: about 150 bytes each.
-const MAX_READABLE: u64 = 1000;
+const MAX_READABLE: usize = 1000;
 
 pub(super) struct Direct {
     go: Arc<GoCommand>,
