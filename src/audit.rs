@@ -9,6 +9,7 @@
 
 mod above;
 mod cache;
+mod changes;
 mod entry;
 mod error;
 mod find;
@@ -26,10 +27,11 @@ mod workspace;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 pub use cache::{CacheError, read_module_cache};
 pub(crate) use cache::{CachedFile, HashError, bundled_with_toolchain};
+pub use changes::all_changes;
 pub use entry::{Entry, FoundHash, NamedModule};
 pub use error::ReadError;
 pub use find::{ExcludeError, FindError, LeftOut, find, why_unread};
@@ -37,12 +39,13 @@ pub use read::Reader;
 pub use target::{Found, Target};
 pub use toolchain::LocalGo;
 
+use changes::MAX_LOOKED_UP;
 use judge::{Rules, judge};
 
 use crate::base::fault::Fault;
-use crate::finding::{Code, Finding, Misbehaviour, Place, ProofTree, Report};
-use crate::policy::{Age, Denial, Facts, Policy};
-use crate::sumdb::{Answer, DatabaseId, Databases, SumdbError};
+use crate::finding::{Change, Code, Finding, InLog, Misbehaviour, Place, ProofTree, Report};
+use crate::policy::{Age, Decision, Facts, Policy, Verdict, in_words};
+use crate::sumdb::{Answer, DatabaseId, Databases, ModuleRecord, SumdbError};
 use gomodule::artifact::Kind;
 use gomodule::module::{ModuleVersion, Patterns};
 
@@ -70,7 +73,7 @@ impl Audit {
         let modules = entries.iter().filter_map(|entry| match entry {
             Entry::Hash(found) => rules.is_looked_up(found).then_some(&found.module),
             Entry::Named(named) => Some(&named.module),
-            Entry::Finding(_) | Entry::Unchecked(_) => None,
+            Entry::Finding(_) | Entry::Unchecked(_) | Entry::Change(_) => None,
         });
         modules.filter(|module| seen.insert(*module)).cloned().collect()
     }
@@ -79,8 +82,8 @@ impl Audit {
     pub async fn run(&self, entries: &[Entry], answered: &AtomicUsize) -> Report {
         let wanted = self.wanted(entries);
         let answers = self.databases.lookup_all(&wanted, self.at_once, answered).await;
-        let (denials, unused) = self.denials(entries, &answers);
-        let mut report = judge(&self.rules(), entries, &answers, &denials);
+        let (decisions, unused) = self.decisions(entries, &answers);
+        let mut report = judge(&self.rules(), entries, &answers, &decisions);
         report.findings.extend(unused);
         report.misbehaviour = answers.values().find_map(|answer| misbehaviour(answer.as_ref().err()?));
         if !wanted.is_empty() {
@@ -95,60 +98,74 @@ impl Audit {
         report
     }
 
+    /// Finds out what the databases have about the new versions; of private ones, nothing is sent.
+    pub async fn look_up_changes(&self, changes: &mut [Change]) {
+        let (rules, mut seen) = (self.rules(), HashSet::new());
+        let asked = changes.iter().filter_map(|change| change.taken.as_ref());
+        let asked = asked.filter(|module| rules.is_asked_about(&module.path) && seen.insert(*module));
+        let asked: Vec<ModuleVersion> = asked.take(MAX_LOOKED_UP).cloned().collect();
+        let answers = self.databases.lookup_all(&asked, self.at_once, &AtomicUsize::new(0)).await;
+        for change in changes {
+            let Some(module) = &change.taken else { continue };
+            change.in_log = match answers.get(module) {
+                None if !rules.is_asked_about(&module.path) => InLog::Private,
+                Some(Ok(record)) => {
+                    InLog::Record { number: record.proven().id().get(), age: self.known_age(record).map(in_words) }
+                }
+                Some(Err(error)) if error.fault() == Fault::Absent => InLog::NoRecord,
+                None | Some(Err(_)) => InLog::NotKnown,
+            };
+        }
+    }
+
+    /// The least age of a record. Less than an hour may be the result of its lookup alone.
+    pub(crate) fn known_age(&self, record: &ModuleRecord) -> Option<Duration> {
+        match self.databases.age(record, Duration::ZERO, self.now) {
+            Age::AtLeast(age) if age >= Duration::from_secs(3600) => Some(age),
+            _ => None,
+        }
+    }
+
     fn rules(&self) -> Rules<'_> {
         Rules { exempt: &self.exempt, withholds_private: self.databases.have_public() }
     }
 
-    /// What the policies deny, and the unused exceptions of the current one. Only zips are judged, which are code: `go` reads
-    /// a go.mod for the module graph even where the module is not used.
-    fn denials(
+    /// What the policies deny or warn of, and the unused exceptions of the current one. Only zips are judged, which are code:
+    /// `go` reads a go.mod for the module graph even where the module is not used.
+    fn decisions(
         &self,
         entries: &[Entry],
         answers: &HashMap<ModuleVersion, Answer>,
-    ) -> (HashMap<ModuleVersion, Denial>, Vec<Finding>) {
-        let mut denials = HashMap::new();
+    ) -> (HashMap<ModuleVersion, Decision>, Vec<Finding>) {
         let zips = entries.iter().filter_map(|entry| match entry {
             Entry::Hash(FoundHash { module, kind: Kind::Zip, .. }) | Entry::Named(NamedModule { module, .. }) => {
                 Some(module)
             }
             _ => None,
         });
-        let zips: Vec<&ModuleVersion> = zips.collect();
-        if let Some(policy) = &self.base_policy {
-            let (denied, _) = self.judged(policy, &zips, answers);
-            denials.extend(denied.into_iter().map(|(module, denial)| (module, denial.at_the_base())));
+        let (mut decisions, mut used) = (HashMap::new(), BTreeSet::new());
+        for module in zips.collect::<HashSet<_>>() {
+            let verdict = |policy: &Policy| self.verdict(policy, module, answers.get(module));
+            let now = self.policy.as_ref().map(|(_, policy)| verdict(policy));
+            used.extend(now.iter().flat_map(|verdict| &verdict.used));
+            let decision = Decision::of(now, self.base_policy.as_ref().map(verdict));
+            if !decision.is_clear() {
+                decisions.insert(module.clone(), decision);
+            }
         }
-        let Some((file, policy)) = &self.policy else { return (denials, Vec::new()) };
-        let (denied, used) = self.judged(policy, &zips, answers);
-        denials.extend(denied);
+        let Some((file, policy)) = &self.policy else { return (decisions, Vec::new()) };
         let unused = policy.unused(&used).into_iter().map(|exception| {
             let place = Place { file: file.as_path().into(), line: Some(exception.line()) };
             let message = format!("the exception for {} lifted nothing", exception.modules());
             Finding::new(Code::UnusedException, message).at(place)
         });
-        (denials, unused.collect())
+        (decisions, unused.collect())
     }
 
-    /// What one policy denies, and the numbers of the exceptions that were used.
-    fn judged(
-        &self,
-        policy: &Policy,
-        modules: &[&ModuleVersion],
-        answers: &HashMap<ModuleVersion, Answer>,
-    ) -> (HashMap<ModuleVersion, Denial>, BTreeSet<usize>) {
-        let (mut denials, mut used) = (HashMap::new(), BTreeSet::new());
-        let today = crate::policy::day(self.now);
-        for module in modules {
-            // A failed lookup is reported as unchecked; rules about names apply all the same, as in the mirror.
-            let facts =
-                self.facts(policy, module, answers.get(*module)).unwrap_or_else(|| Facts::of((*module).clone()));
-            let verdict = crate::policy::judge(policy, &facts, today);
-            used.extend(verdict.used);
-            if let Some(denial) = verdict.denial {
-                denials.insert((*module).clone(), denial);
-            }
-        }
-        (denials, used)
+    fn verdict(&self, policy: &Policy, module: &ModuleVersion, answer: Option<&Answer>) -> Verdict {
+        // A failed lookup is reported as unchecked; rules about names apply all the same, as in the mirror.
+        let facts = self.facts(policy, module, answer).unwrap_or_else(|| Facts::of(module.clone()));
+        crate::policy::judge(policy, &facts, crate::policy::day(self.now))
     }
 
     /// The facts about a module version for `policy`, if the database answered, or if the module is exempt.

@@ -4,7 +4,9 @@ mod ages;
 mod args;
 mod audit;
 mod bases;
+mod changes;
 mod command_line;
+mod completions;
 mod config;
 mod demo;
 mod doctor;
@@ -17,6 +19,7 @@ mod health;
 mod import;
 mod keygen;
 mod lookup;
+mod man;
 mod notify;
 mod out;
 mod pins;
@@ -60,6 +63,8 @@ pub fn main() -> ExitCode {
         Command::Health(args) => health::run(&args, file),
         Command::Env(args) => env::run(&args, file),
         Command::Demo(args) => demo::run(&args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
         Command::Cache(CacheCommand::Fetch(args)) => fetch::run(&args, file),
         Command::Cache(CacheCommand::Export(args)) => export::run(&args),
         Command::Cache(CacheCommand::Import(args)) => import::run(&args),

@@ -1,8 +1,12 @@
 //! The doctor: which settings of an environment weaken the checks of `go`.
 //!
-//! [`gather`] reads the environment; [`examine`] judges it, without I/O.
+//! [`gather`] reads the environment; [`examine`] judges it, without I/O. [`refused`] judges what `go` did when it asked for a
+//! module.
 
 mod gather;
+mod in_the_way;
+
+pub use in_the_way::{InTheWay, KnownModule, Seen, refused};
 
 pub use gather::{GoSettings, Heads, gather};
 
@@ -34,10 +38,11 @@ pub fn examine(settings: &GoSettings) -> Vec<Finding> {
     }
     let proxies = go.get("GOPROXY");
     if let (Some(mirror), true) = (own_mirror(go), has_fallback(proxies)) {
+        let [proxies, mirror] = [proxies, &mirror].map(without_logins);
         add(Code::DirectBehindMirror, format!("GOPROXY is {proxies}: after {mirror} it lists a fallback"));
     }
     if proxies.contains("file://") && go.get("GOTOOLCHAIN") != "local" {
-        add(Code::FileProxy, format!("GOPROXY is {proxies}"));
+        add(Code::FileProxy, format!("GOPROXY is {}", without_logins(proxies)));
     }
     if let Some(version) = GoVersion::parse(go.get("GOVERSION")).filter(is_old).filter(|_| !chooses_fixed(go)) {
         add(Code::OldGo, format!("the go command is {version}"));
@@ -81,6 +86,16 @@ pub fn fix(finding: &Finding, go: &GoEnv) -> Option<String> {
         Code::SumWithoutMod => Some(format!("git rm -- {}", quoted(finding.place.as_ref()?.file.to_str()?))),
         _ => None,
     }
+}
+
+/// A proxy list without the logins in its URLs: messages are in the logs of jobs.
+fn without_logins(proxies: &str) -> String {
+    let one = |proxy: &str| {
+        let Some((scheme, rest)) = proxy.split_once("://") else { return proxy.to_owned() };
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        format!("{scheme}://{}{path}", authority.rsplit_once('@').map_or(authority, |(_, host)| host))
+    };
+    proxies.split_inclusive([',', '|']).map(one).collect()
 }
 
 /// Whether `go` asks anything after the first proxy. `off` ends the list.
@@ -165,6 +180,18 @@ mod tests {
         let go = GoEnv::of(&[("GOPROXY", "http://m.example/$(id),direct")]);
         let found = Finding::new(Code::DirectBehindMirror, "");
         assert_eq!(fix(&found, &go).unwrap_or_default(), "export 'GOPROXY=http://m.example/$(id)'");
+    }
+
+    #[test]
+    fn no_message_has_a_login() {
+        let proxies =
+            "https://user:secret@a.example/go|http://b.example,https://token@c.example,file:///srv/x@y,direct";
+        let expected = "https://a.example/go|http://b.example,https://c.example,file:///srv/x@y,direct";
+        assert_eq!(without_logins(proxies), expected);
+        let settings = GoSettings { go: GoEnv::of(&[("GOPROXY", proxies)]), ..GoSettings::default() };
+        let found = examine(&settings);
+        assert_eq!(found.len(), 2);
+        assert!(found.iter().all(|finding| !finding.message.contains("secret") && !finding.message.contains("token")));
     }
 
     #[test]

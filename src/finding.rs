@@ -2,6 +2,8 @@
 //!
 //! A [`Report`] is plain data in the order of the files that were read, and is written by pure functions, one in each file.
 
+mod acceptance;
+mod change;
 mod code;
 mod each;
 mod facts;
@@ -9,6 +11,8 @@ mod github;
 mod human;
 mod json;
 mod junit;
+mod location;
+mod markdown;
 mod render;
 mod root;
 mod sarif;
@@ -18,7 +22,7 @@ mod unchecked;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -26,34 +30,15 @@ use serde::Serialize;
 use crate::base::text::safe_path;
 use gomodule::module::ModuleVersion;
 
+pub use acceptance::Acceptance;
+pub use change::{Change, InLog, Retracted};
 pub use code::Code;
 pub use facts::Facts;
 pub use json::SCHEMA as AUDIT_SCHEMA;
+pub use location::Place;
 pub use render::{Format, render};
 pub use root::Root;
 pub use severity::Severity;
-
-/// A line of a file, or a whole file.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place {
-    /// The path, which is relative if the file is below the working folder. All lines of a file share it.
-    pub file: Arc<Path>,
-    /// The line number, from 1; `None` for the whole file.
-    pub line: Option<u32>,
-}
-
-impl<P: AsRef<Path> + ?Sized> From<&P> for Place {
-    fn from(file: &P) -> Self {
-        Self { file: file.as_ref().into(), line: None }
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file.display())?;
-        self.line.map_or(Ok(()), |line| write!(f, ":{line}"))
-    }
-}
 
 /// A finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,6 +110,15 @@ impl Finding {
     }
 }
 
+/// A finding that the policy accepts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// The finding.
+    pub finding: Finding,
+    /// Why; many findings may share it.
+    pub by: Arc<Acceptance>,
+}
+
 /// A line that was not audited, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unaudited {
@@ -165,16 +159,19 @@ pub struct PoliciesInForce {
     pub now: Option<PathBuf>,
     /// The policy at the base.
     pub base: Option<PathBuf>,
+    /// The rules that only warn, for a reader.
+    pub warn: Option<String>,
 }
 
 impl fmt::Display for PoliciesInForce {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.now.as_deref().map(safe_path), self.base.as_deref().map(safe_path)) {
-            (None, None) => f.write_str("no policy"),
-            (Some(now), None) => write!(f, "policy {now}"),
-            (None, Some(base)) => write!(f, "policy {base} at the base"),
-            (Some(now), Some(base)) => write!(f, "policy {now}, and {base} at the base"),
+            (None, None) => f.write_str("no policy")?,
+            (Some(now), None) => write!(f, "policy {now}")?,
+            (None, Some(base)) => write!(f, "policy {base} at the base")?,
+            (Some(now), Some(base)) => write!(f, "policy {now}, and {base} at the base")?,
         }
+        self.warn.iter().try_for_each(|what| write!(f, " (only a warning: {what})"))
     }
 }
 
@@ -200,6 +197,10 @@ pub struct Report {
     pub proved: usize,
     /// The findings, worst first, and else in the order of the files.
     pub findings: Vec<Finding>,
+    /// The findings that the policy accepts, in the same order. They do not count for the ending.
+    pub accepted: Vec<Accepted>,
+    /// With a base, the modules that are taken in another version now.
+    pub changes: Vec<Change>,
     /// Lines that a pattern exempts. Their module paths were not sent to any server.
     pub skipped: Vec<Unaudited>,
     /// Lines that could not be checked. If there are any, the audit is not finished.
@@ -275,8 +276,10 @@ impl Report {
     /// Puts the worst findings first, those in files that `go` does not read last, and keeps the order of the files otherwise: a
     /// reader may show ten findings of a thousand.
     pub fn put_worst_first(&mut self) {
+        let key = |finding: &Finding| (finding.apart, Reverse(finding.severity()), finding.code.rank());
         // Small keys: a sort of the findings themselves takes half of their memory once more.
-        self.findings.sort_by_cached_key(|finding| (finding.apart, Reverse(finding.severity()), finding.code.rank()));
+        self.findings.sort_by_cached_key(key);
+        self.accepted.sort_by_cached_key(|one| key(&one.finding));
     }
 }
 

@@ -41,7 +41,7 @@ pub use examine::{Examination, Examined};
 pub use folder::{Caches, RunFolder};
 pub use in_toto::attestation;
 pub use install::install;
-pub use known::{Known, KnownFile, known, released_zips};
+pub use known::{Known, KnownFile, known, policy_warnings, released_zips};
 pub(crate) use manifest::Manifest;
 pub use modfiles::ModuleFiles;
 pub use outcome::{CacheOrigin, CacheUse, DatabaseState, Outcome, code};

@@ -7,6 +7,7 @@
 //! No I/O: facts from the log or an upstream are given as [`Facts`]. A rule whose fact is not known yet does not decide, so a
 //! policy can be evaluated in stages: first by name, then by age, then by size.
 
+mod accept;
 mod doubtful;
 mod expiry;
 mod file;
@@ -22,15 +23,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::ValueEnum;
 use jiff::civil::Date;
 
+pub use accept::Accepting;
 pub use doubtful::{Doubt, doubtful, misleading};
 pub use expiry::Expiry;
 pub use file::{ValueError, age, parse};
-pub use loosened::loosened;
+pub use loosened::{loosened, newly_accepted};
 pub use range::{Range, RangeError};
 pub(crate) use verdict::in_words;
-pub use verdict::{Age, Denial, Facts, Outcome, Step, Verdict, judge};
+pub use verdict::{Age, Decision, Denial, Facts, Outcome, Step, Verdict, judge};
 pub(crate) use wide::two_public;
 
+use crate::finding::Code;
 use gomodule::goversion::GoVersion;
 use gomodule::module::{HOSTS_IGNORING_CASE, ModuleVersion, Patterns, Version};
 
@@ -110,6 +113,7 @@ pub struct Policy {
     deny: Vec<Selection>,
     allow: Vec<Selection>,
     exceptions: Vec<Exception>,
+    accepts: Vec<Accept>,
     /// The line of `default = "deny"`.
     default_deny: Option<u32>,
     min_age: Option<At<Duration>>,
@@ -122,6 +126,8 @@ pub struct Policy {
     toolchains: Option<At<Vec<Range<GoVersion>>>>,
     /// Comparisons of `toolchains` with a version such as go1.26, which may mean all its releases.
     lines_of_go: Vec<At<String>>,
+    /// The rules that only warn of what they would deny.
+    warn: Vec<At<Rule>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,6 +136,8 @@ struct Selection {
     versions: Option<Range<Version>>,
     reason: String,
     line: u32,
+    /// Only in `[[deny]]`: it only warns.
+    warns: bool,
 }
 
 /// An exception to rules for some modules until a date.
@@ -137,6 +145,15 @@ struct Selection {
 pub struct Exception {
     selection: Selection,
     from: Vec<Rule>,
+    expires: Expiry,
+}
+
+/// Findings that are accepted until a date: still reported, but without effect on the exit code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Accept {
+    code: Code,
+    /// Without modules, if findings of this code are not about modules.
+    selection: Selection,
     expires: Expiry,
 }
 
@@ -176,6 +193,20 @@ impl Exception {
     }
 }
 
+impl Accept {
+    /// Whether it is for findings of this code about this module version, on any day.
+    fn covers(&self, code: Code, module: Option<&ModuleVersion>) -> bool {
+        self.code == code && (!code.is_about_a_module() || module.is_some_and(|module| self.selection.covers(module)))
+    }
+
+    /// What it accepts: the code, and the modules as written.
+    fn what(&self) -> String {
+        let modules = self.selection.modules.to_string();
+        let code = self.code.name();
+        if modules.is_empty() { code.to_owned() } else { format!("{code} for {modules}") }
+    }
+}
+
 /// The UTC date of a time, so that exceptions expire everywhere at once.
 pub fn day(at: SystemTime) -> Date {
     let timestamp = jiff::Timestamp::try_from(at.max(UNIX_EPOCH)).unwrap_or(jiff::Timestamp::MAX);
@@ -196,6 +227,65 @@ impl Policy {
     /// Whether a rule depends on retractions.
     pub fn needs_retractions(&self) -> bool {
         self.retracted.is_some()
+    }
+
+    /// The same policy, which denies nothing: each rule only warns.
+    #[must_use]
+    pub fn only_warning(mut self) -> Self {
+        self.warn = Rule::all().map(|rule| At { value: rule, line: 0 }).collect();
+        self
+    }
+
+    /// Whether `warn` names a rule.
+    fn warns(&self, rule: Rule) -> bool {
+        self.warn.iter().any(|named| named.value == rule)
+    }
+
+    /// Whether the file has a rule that denies, rather than warns.
+    fn denies(&self, rule: Rule) -> bool {
+        self.has(rule) && !self.warns(rule)
+    }
+
+    /// Whether the file has a rule.
+    fn has(&self, rule: Rule) -> bool {
+        match rule {
+            Rule::Deny => !self.deny.is_empty(),
+            Rule::Default => self.default_deny.is_some(),
+            Rule::Toolchains => self.toolchains.is_some(),
+            Rule::PseudoVersions => self.pseudo_versions.is_some(),
+            Rule::PreReleases => self.pre_releases.is_some(),
+            Rule::UnknownModules => self.unknown_modules.is_some(),
+            Rule::MinAge => self.min_age.is_some(),
+            Rule::Retracted => self.retracted.is_some(),
+            Rule::MaxZipSize => self.max_zip_size.is_some(),
+        }
+    }
+
+    /// Whether a rule may deny.
+    pub fn may_deny(&self) -> bool {
+        Rule::all().any(|rule| self.denies(rule))
+    }
+
+    /// Whether a rule denies, rather than warns, by the record in the database or its age.
+    pub fn denies_by_record(&self) -> bool {
+        [Rule::MinAge, Rule::UnknownModules].into_iter().any(|rule| self.denies(rule))
+    }
+
+    /// Whether a rule denies, rather than warns, by retractions.
+    pub fn denies_retracted(&self) -> bool {
+        self.denies(Rule::Retracted)
+    }
+
+    /// What only warns, for a reader; `None` if each rule denies.
+    pub fn warning_only(&self) -> Option<String> {
+        if Rule::all().all(|rule| self.warns(rule)) {
+            return Some("every rule".to_owned());
+        }
+        let named = self.warn.iter().map(|named| named.value.name());
+        let tables = self.deny.iter().filter(|table| table.warns && !self.warns(Rule::Deny));
+        let all: Vec<String> =
+            named.chain(tables.map(|table| format!("the [[deny]] in line {}", table.line))).collect();
+        (!all.is_empty()).then(|| all.join(", "))
     }
 
     /// The exceptions, in the order of the file.

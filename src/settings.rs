@@ -496,12 +496,11 @@ mod tests {
     }
 
     #[test]
-    fn the_configuration_in_the_readme_can_be_used() {
-        let blocks =
-            include_str!("../README.md").split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
-        let text = blocks.filter(|block| block.contains("[[private]]")).collect::<Vec<_>>().concat();
+    fn the_configuration_in_the_documents_can_be_used() {
+        let page = include_str!("../docs/settings.md");
+        let text = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
         let any = |_: &Login, url: &Url| Login::Bearer(Secret::Variable("PATH".to_owned())).read(url);
-        let settings = Settings::read_with(&text, Path::new("/"), &any).unwrap();
+        let settings = Settings::read_with(text, Path::new("/"), &any).unwrap();
         assert_eq!((settings.proxy_list.unwrap().upstreams().len(), settings.private.len()), (2, 2));
     }
 

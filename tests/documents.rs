@@ -9,54 +9,110 @@ use crate::{documents, sources, stems, without_tests};
 /// Prefixes of the names of trials that are attacks.
 const ATTACKS: [&str; 4] = ["gate, attack: ", "gate, data: ", "gate, kept: ", "gate, ways: "];
 
+/// A page of `docs`, or README.md.
+fn page(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
 #[test]
-fn the_readme_names_commands_that_exist() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+fn documents_name_commands_that_exist() {
     // A command is one word, or several if the first ones are groups.
     let exists = |words: &[&str]| {
         let mut help = std::process::Command::new(env!("CARGO_BIN_EXE_sumgate"));
         help.args(words).arg("--help").output().unwrap().status.success()
     };
-    let mut named = 0;
-    for line in readme.lines() {
-        for (_, rest) in line.match_indices("sumgate ").map(|(at, _)| line.split_at(at + "sumgate ".len())) {
-            let groups = ["cache", "pins", "policy", "sumdb"];
-            let mut words: Vec<&str> = Vec::new();
-            for word in rest.split(|c: char| !c.is_ascii_lowercase() && c != '-') {
-                let goes_on = words.last().is_none_or(|last| groups.contains(last));
-                if !goes_on || word.is_empty() || word.starts_with('-') {
-                    break;
+    let mut named = BTreeSet::new();
+    for (path, text) in documents(Path::new(env!("CARGO_MANIFEST_DIR"))) {
+        for line in text.lines() {
+            for (_, rest) in line.match_indices("sumgate ").map(|(at, _)| line.split_at(at + "sumgate ".len())) {
+                let groups = ["cache", "pins", "policy", "sumdb"];
+                let mut words: Vec<&str> = Vec::new();
+                for word in rest.split(|c: char| !c.is_ascii_lowercase() && c != '-') {
+                    let goes_on = words.last().is_none_or(|last| groups.contains(last));
+                    if !goes_on || word.is_empty() || word.starts_with('-') {
+                        break;
+                    }
+                    words.push(word);
                 }
-                words.push(word);
-            }
-            let command = words.join(" ");
-            let is_command = line.trim_start().starts_with("sumgate ") || line.contains(&format!("`sumgate {command}"));
-            if is_command && !words.is_empty() {
-                named += 1;
-                assert!(exists(&words), "README names `sumgate {command}`, which does not exist");
+                let command = words.join(" ");
+                let start = line.trim_start().trim_start_matches("- ").trim_start_matches("run: ");
+                // Code is indented by four characters; other lines may begin with the name.
+                let is_command = line.starts_with("    ") && start.starts_with("sumgate ")
+                    || line.contains(&format!("`sumgate {command}"));
+                if is_command && !words.is_empty() && named.insert(command.clone()) {
+                    assert!(exists(&words), "{} names `sumgate {command}`, which does not exist", path.display());
+                }
             }
         }
     }
-    assert!(named >= 5, "the README names only {named} commands");
-    assert!(readme.contains("cargo run --release -- serve") && readme.contains("cargo test"));
+    assert!(named.len() > 15, "the documents name only {named:?}");
+}
+
+/// The commands below these words, with their own.
+fn commands_below(words: &[String]) -> Vec<String> {
+    let mut help = std::process::Command::new(env!("CARGO_BIN_EXE_sumgate"));
+    let help = String::from_utf8(help.args(words).arg("--help").output().unwrap().stdout).unwrap();
+    if !help.contains("<COMMAND>\n") {
+        return vec![words.join(" ")];
+    }
+    let lines = help.lines().take_while(|line| *line != "Options:").filter_map(|line| line.strip_prefix("  "));
+    let names = lines.filter(|line| line.starts_with(|first: char| first.is_ascii_lowercase()));
+    let names = names.filter_map(|line| line.split(' ').next()).filter(|name| *name != "help");
+    names.flat_map(|name| commands_below(&[words, &[name.to_owned()]].concat())).collect()
 }
 
 #[test]
-fn the_readme_lists_every_code_with_its_severity() {
-    use sumgate::finding::Code;
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    for code in Code::all() {
-        let row = format!("| `{}` | {} | {} |", code.name(), code.severity(), code.meaning());
-        assert!(readme.contains(&row), "README has no row {row}");
+fn the_page_of_commands_has_every_command() {
+    let commands = commands_below(&[]);
+    let table = page("docs/commands.md");
+    let missing: Vec<_> = commands.iter().filter(|command| !table.contains(command.as_str())).collect();
+    assert!(missing.is_empty(), "docs/commands.md lacks {missing:?}");
+    assert!(commands.len() > 20, "only {commands:?} were found");
+}
+
+/// Two screens, with the commands of the main job and of the tests.
+#[test]
+fn the_readme_is_short() {
+    let readme = page("README.md");
+    assert!(readme.contains("cargo run --release -- serve") && readme.contains("cargo test"));
+    assert!(readme.lines().count() <= 100, "README.md has {} lines", readme.lines().count());
+    let long = readme.lines().find(|line| line.chars().count() > 110);
+    assert_eq!(long, None, "a line has more than 110 characters");
+}
+
+/// mdBook ignores a page that SUMMARY.md does not list, and makes an empty one for a name without a file.
+#[test]
+fn the_summary_lists_every_page() {
+    let summary = page("docs/SUMMARY.md");
+    let listed = summary.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let listed: BTreeSet<String> = listed.map(|name| name.trim_end_matches(".md").to_owned()).collect();
+    let mut pages = stems(&Path::new(env!("CARGO_MANIFEST_DIR")).join("docs"));
+    assert!(pages.remove("SUMMARY"));
+    assert_eq!(listed, pages);
+}
+
+/// The header `X-Sumgate-Refused` has these codes.
+#[test]
+fn every_code_of_a_refusal_is_documented() {
+    let refused = page("docs/when-refused.md");
+    let mut codes = 0;
+    for file in ["src/release/error.rs", "src/mirror/error.rs"] {
+        let code = page(file);
+        let function = code.split("fn refusal(").nth(1).unwrap().split("\n    }\n").next().unwrap();
+        let texts = function.split('"').skip(1).step_by(2);
+        for code in texts.filter(|text| !text.contains(' ') && *text != "refused") {
+            assert!(refused.contains(&format!("| `{code}` |")), "docs/when-refused.md has no row for {code}");
+            codes += 1;
+        }
     }
+    assert!(codes > 8, "only {codes} codes were found");
 }
 
 /// The address of the page is in every SARIF result.
 #[test]
 fn the_page_of_findings_has_every_code() {
     use sumgate::finding::Code;
-    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/findings.md")).unwrap();
+    let page = page("docs/findings.md");
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     for code in Code::all() {
         let start = format!("\n## {}\n", code.name());
@@ -69,9 +125,9 @@ fn the_page_of_findings_has_every_code() {
 }
 
 #[test]
-fn the_policy_in_the_readme_can_be_used() {
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let policy = readme.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+fn the_policy_in_the_documents_can_be_used() {
+    let text = page("docs/policy.md");
+    let policy = text.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
     sumgate::policy::parse(policy).unwrap();
 }
 
@@ -107,7 +163,7 @@ fn named_tests(document: &str, text: &str) -> (usize, usize) {
 
 #[test]
 fn every_test_that_security_names_exists() {
-    let security = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("SECURITY.md")).unwrap();
+    let security = page("SECURITY.md");
     let (units, trials) = named_tests("SECURITY.md", &security);
     assert!(units > 3 && trials > 40, "only {units} unit tests and {trials} trials were found in SECURITY.md");
 }
@@ -115,7 +171,7 @@ fn every_test_that_security_names_exists() {
 /// Each row of a table with a column for it names one.
 #[test]
 fn what_is_refused_although_go_accepts_it_is_tested() {
-    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/refused.md")).unwrap();
+    let page = page("docs/refused.md");
     let mut rows = 0;
     for table in page.split("| test |\n").skip(1) {
         for row in table.lines().skip(1).take_while(|line| line.starts_with('|')) {
@@ -132,9 +188,8 @@ fn what_is_refused_although_go_accepts_it_is_tested() {
 /// The keys are the fields that the parser reads.
 #[test]
 fn every_key_of_a_policy_is_documented() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let page = fs::read_to_string(root.join("docs/policy.md")).unwrap();
-    let code = fs::read_to_string(root.join("src/policy/file.rs")).unwrap();
+    let code = page("src/policy/file.rs");
+    let page = page("docs/policy.md");
     let tables = code.split("struct PolicyFile {").nth(1).unwrap().split("\n/// ").next().unwrap();
     let fields = tables.lines().filter_map(|line| line.strip_prefix("    ")?.split_once(": "));
     let mut keys = 0;
@@ -150,7 +205,7 @@ fn every_key_of_a_policy_is_documented() {
 /// The table in SECURITY.md must be complete.
 #[test]
 fn every_attack_that_is_tested_stands_in_security() {
-    let security = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("SECURITY.md")).unwrap();
+    let security = page("SECURITY.md");
     let mut attacks = 0;
     for (_, text) in sources().into_iter().filter(|(path, _)| path.starts_with("tests/end_to_end")) {
         let names = text.split("trial(\"").skip(1).filter_map(|rest| rest.split('"').next());
@@ -164,7 +219,7 @@ fn every_attack_that_is_tested_stands_in_security() {
 }
 
 /// Addresses of others, with which texts may go on.
-const KNOWN_ADDRESSES: [&str; 13] = [
+const KNOWN_ADDRESSES: [&str; 14] = [
     "c2sp.org/",
     "docs.github.com/",
     "docs.oasis-open.org/",
@@ -177,6 +232,7 @@ const KNOWN_ADDRESSES: [&str; 13] = [
     "proxy.golang.org",
     "serde.rs/",
     "sum.golang.org",
+    "token.actions.githubusercontent.com",
     "www.rfc-editor.org/",
 ];
 
@@ -230,7 +286,7 @@ fn the_home_of_the_project_stands_in_one_place() {
 #[test]
 fn limits_that_go_does_not_have_are_documented() {
     use gomodule::dirhash::{MAX_DIRECTORY, MAX_ELEMENT, MAX_ENTRIES, MAX_NAME, MAX_NAMES};
-    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/refused.md")).unwrap();
+    let page = page("docs/refused.md");
     for limit in [MAX_ENTRIES, MAX_NAMES, MAX_DIRECTORY, MAX_NAME as u64, MAX_ELEMENT as u64] {
         assert!(page.contains(&format!("| {limit} |")), "docs/refused.md has no row with the limit {limit}");
     }

@@ -93,7 +93,10 @@ const OLD_NAMES_ELSEWHERE: [(&str, &[&str]); 4] = [
             "SECURITY.md",
         ],
     ),
-    ("attest", &["src/cli/args/run.rs", "src/cli/run/results.rs", "tests/end_to_end/", "README.md", "docs/run.md"]),
+    (
+        "attest",
+        &["src/cli/args/run.rs", "src/cli/run/results.rs", "tests/end_to_end/", "docs/ci-by-hand.md", "docs/run.md"],
+    ),
     ("Link", &["src/upstream/inside.rs", "tests/end_to_end/hostile_archives.rs"]),
     ("Sources", &["src/upstream/", "tests/rooms.rs"]),
 ];

@@ -75,10 +75,12 @@ fn files_are_small_and_say_what_they_are() {
 /// A file of trials that is not listed is not compiled. Trials that are not run are dead code, which the compiler reports.
 #[test]
 fn every_file_of_trials_is_compiled() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/end_to_end");
-    let main = fs::read_to_string(folder.join("main.rs")).unwrap();
-    for file in stems(&folder).into_iter().filter(|file| file != "main") {
-        assert!(main.contains(&format!("\nmod {file};\n")), "tests/end_to_end/main.rs does not name {file}");
+    for name in ["end_to_end", "packages"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name);
+        let main = fs::read_to_string(folder.join("main.rs")).unwrap();
+        for file in stems(&folder).into_iter().filter(|file| file != "main") {
+            assert!(main.contains(&format!("\nmod {file};\n")), "tests/{name}/main.rs does not name {file}");
+        }
     }
 }
 

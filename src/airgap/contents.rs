@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io;
 use std::path::Path;
 
 use super::content_list::{ContentList, sha256_of};
@@ -43,7 +44,7 @@ impl Contents {
     pub fn read(folder: &Path, databases: &[String]) -> Result<Self, AirgapError> {
         let mut contents = Self::default();
         for (count, entry) in below(folder, |_| true).enumerate() {
-            let entry = entry.map_err(|Unreadable { path, cause }| AirgapError::io("read", &path)(cause))?;
+            let entry = entry.map_err(|unreadable| unread(folder, unreadable))?;
             let lossy = entry.path().strip_prefix(folder).unwrap_or(entry.path()).to_string_lossy();
             let refused = |why: String| AirgapError::malformed(folder, &lossy, why);
             let name = name_below(folder, &entry).ok_or_else(|| refused("has a name that is not UTF-8".to_owned()))?;
@@ -121,6 +122,22 @@ impl Contents {
             ExportEntry::Database(..) | ExportEntry::Module(_) | ExportEntry::List => {}
         }
     }
+}
+
+/// The error for an entry that cannot be read. A system keeps folders on a medium that only the administrator reads, such as
+/// `lost+found` and "System Volume Information".
+fn unread(folder: &Path, Unreadable { path, cause }: Unreadable) -> AirgapError {
+    let name = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy();
+    let first = name.split('/').next().unwrap_or_default();
+    // The first element of a module path has a dot, and does not start with one.
+    let may_be_of_an_export = first == "sumdb" || (first.contains('.') && !first.starts_with('.'));
+    if name.is_empty() || may_be_of_an_export || cause.kind() != io::ErrorKind::PermissionDenied {
+        return AirgapError::io("read", &path)(cause);
+    }
+    let why = format!(
+        "cannot be read ({cause}), and no export has it: remove it, or copy the rest to a folder and import that"
+    );
+    AirgapError::malformed(folder, &name, why)
 }
 
 /// The files of module versions in `GOMODCACHE/cache/download`, which has the layout of a module proxy

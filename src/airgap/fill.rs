@@ -25,6 +25,8 @@ pub(crate) struct Filled {
     pub(crate) were_here: usize,
     /// What was not stored, sorted by module version.
     pub(crate) refused: Vec<Refusal>,
+    /// What rules of the policy that only warn say, with the names of the modules.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// Downloads the files of `wanted` into the store of `prefetch`. Counts files in `done`.
@@ -77,7 +79,8 @@ impl Filled {
     async fn one(&mut self, prefetch: &Prefetch, module: &ModuleVersion, kind: Kind, claims: &Claims) {
         let artifact = Artifact { module: module.clone(), kind };
         match prefetch.get(&artifact).await {
-            Ok(Prefetched { h1, bytes, was_here }) => {
+            Ok(Prefetched { h1, bytes, was_here, warnings }) => {
+                self.warnings.extend(warnings.iter().map(|warning| format!("{module} {warning}")));
                 if was_here {
                     self.were_here += 1;
                 } else {
@@ -113,6 +116,7 @@ impl Filled {
         self.bytes += other.bytes;
         self.were_here += other.were_here;
         self.refused.extend(other.refused);
+        self.warnings.extend(other.warnings);
         self
     }
 }

@@ -1,7 +1,9 @@
 //! The toolchains that go.mod files name: modules that `go` downloads when it is too old for a file.
 //!
 //! `go` takes the version of the `toolchain` line, or of the `go` line if that is newer; for `go install M@V` only the `go` line
-//! counts. `go 1.27` of a line of releases means go1.27.0 (<https://go.dev/doc/toolchain#select>).
+//! of M counts. `go 1.27` of a line of releases means go1.27.0 (<https://go.dev/doc/toolchain#select>). A requirement with a newer
+//! `go` line changes nothing: `go mod tidy` raises the line of M to it, and where the author did not run it, `go install` fails
+//! rather than take another toolchain.
 
 use super::error::Refusal;
 use super::fetch_plan::{FetchPlan, of_names};

@@ -16,6 +16,7 @@ use tar::EntryType;
 use super::error::AirgapError;
 use super::layout::{ExportEntry, MAX_ENTRIES, MAX_NAME, NameError};
 use crate::base::bounded::{first, read_bounded};
+use crate::base::tree::open_file;
 
 /// The most that is unpacked. Module caches of large companies have less.
 const MAX_TOTAL: u64 = 64 << 30;
@@ -35,7 +36,7 @@ const UNPACK: &str = "unpack the archive, and import the folder";
 
 /// Unpacks `archive` into the empty folder `into`. Blocks.
 pub(crate) fn unpack(archive: &Path, into: &Path, databases: &[String]) -> Result<(), AirgapError> {
-    let file = File::open(archive).map_err(AirgapError::io("open", archive))?;
+    let file = open_file(archive).map_err(AirgapError::io("open", archive))?;
     let len = file.metadata().map_err(AirgapError::io("open", archive))?.len();
     unpack_from(file, len, archive, into, databases)
 }

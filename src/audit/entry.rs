@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::finding::{Code, Finding, Place, Unaudited};
+use crate::finding::{Change, Code, Finding, Place, Unaudited};
 use gomodule::artifact::Kind;
 use gomodule::gosum::AnyHash;
 use gomodule::module::ModuleVersion;
@@ -22,6 +22,8 @@ pub enum Entry {
     Finding(Finding),
     /// Something that cannot be checked, with or without a lookup.
     Unchecked(Unaudited),
+    /// A module that is taken in another version than at the base: nothing to check by itself.
+    Change(Change),
 }
 
 /// A hash of one file of a module version, and where it was found.

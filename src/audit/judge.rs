@@ -9,12 +9,12 @@ use super::entry::{MAX_FINDINGS, more};
 use super::{Entry, FoundHash, NamedModule};
 use crate::base::fault::{Fault, in_full};
 use crate::finding::{Code, Finding, Place, Report, Unaudited};
-use crate::policy::Denial;
+use crate::policy::Decision;
 use crate::sumdb::{Answer, ModuleRecord, SumdbError, looks_private};
 use gomodule::artifact::Kind;
 use gomodule::dirhash::H1;
 use gomodule::gosum::AnyHash;
-use gomodule::module::{ModuleVersion, Patterns};
+use gomodule::module::{ModulePath, ModuleVersion, Patterns};
 
 /// Places with the cause of one finding that are listed. A file may have 50,000 lines of one version; nobody reads more than a few. Our
 /// own choice.
@@ -30,21 +30,25 @@ pub(super) struct Rules<'a> {
 impl Rules<'_> {
     /// Whether the record of this hash is looked up.
     pub(super) fn is_looked_up(&self, at: &FoundHash) -> bool {
-        let path = &at.module.path;
+        self.is_asked_about(&at.module.path) && matches!(at.hash, AnyHash::H1(_))
+    }
+
+    /// Whether the path is sent to a server.
+    pub(super) fn is_asked_about(&self, path: &ModulePath) -> bool {
         let is_withheld = self.withholds_private && looks_private(path);
-        !is_withheld && !self.exempt.exempts(path) && matches!(at.hash, AnyHash::H1(_))
+        !is_withheld && !self.exempt.exempts(path)
     }
 }
 
-/// Compares every entry with the answers and the denials of a policy. Each hash with [`Rules::is_looked_up`] must have an
+/// Compares every entry with the answers and the decisions of the policies. Each hash with [`Rules::is_looked_up`] must have an
 /// answer.
 pub(super) fn judge(
     rules: &Rules<'_>,
     entries: &[Entry],
     answers: &HashMap<ModuleVersion, Answer>,
-    denials: &HashMap<ModuleVersion, Denial>,
+    decisions: &HashMap<ModuleVersion, Decision>,
 ) -> Report {
-    let mut judge = Judge::new(rules, answers, denials);
+    let mut judge = Judge::new(rules, answers, decisions);
     // The first hash of go.sum for each file of a module version.
     let mut first: HashMap<(&ModuleVersion, Kind), &FoundHash> = HashMap::new();
     for entry in entries {
@@ -53,6 +57,7 @@ pub(super) fn judge(
             Entry::Named(at) => judge.named(at),
             Entry::Finding(finding) => judge.report.findings.push(finding.clone()),
             Entry::Unchecked(unchecked) => judge.report.unchecked.push(unchecked.clone()),
+            Entry::Change(_) => {}
         }
     }
     judge.done()
@@ -61,7 +66,7 @@ pub(super) fn judge(
 struct Judge<'a> {
     rules: &'a Rules<'a>,
     answers: &'a HashMap<ModuleVersion, Answer>,
-    denials: &'a HashMap<ModuleVersion, Denial>,
+    decisions: &'a HashMap<ModuleVersion, Decision>,
     report: Report,
     counts: BTreeMap<(Option<Arc<Path>>, Code), usize>,
     listed: HashMap<(Code, &'a ModuleVersion, Option<&'a Path>), Listed>,
@@ -83,10 +88,10 @@ impl<'a> Judge<'a> {
     fn new(
         rules: &'a Rules<'a>,
         answers: &'a HashMap<ModuleVersion, Answer>,
-        denials: &'a HashMap<ModuleVersion, Denial>,
+        decisions: &'a HashMap<ModuleVersion, Decision>,
     ) -> Self {
         let (report, counts, listed, owners) = Default::default();
-        Self { rules, answers, denials, report, counts, listed, owners }
+        Self { rules, answers, decisions, report, counts, listed, owners }
     }
 
     fn done(mut self) -> Report {
@@ -139,8 +144,8 @@ impl<'a> Judge<'a> {
         if are_h1 && earlier.hash != at.hash && earlier.place.file == at.place.file {
             self.report(conflict(at, earlier));
         }
-        if let (Kind::Zip, Some(denial)) = (at.kind, self.denials.get(&at.module)) {
-            self.report(finding(Code::PolicyDenied, at, format!("{} is {denial}", at.module)));
+        if at.kind == Kind::Zip {
+            self.decided(&at.module, |code, message| finding(code, at, message));
         }
         if !self.rules.is_looked_up(at) {
             return self.not_looked_up(at);
@@ -152,14 +157,23 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// Reports what the policies decided, as findings of `make`.
+    fn decided(&mut self, module: &ModuleVersion, make: impl Fn(Code, String) -> Finding) {
+        let Some(decision) = self.decisions.get(module) else { return };
+        if let Some(denial) = &decision.denial {
+            self.report(make(Code::PolicyDenied, format!("{module} is {denial}")));
+        }
+        for denial in &decision.warnings {
+            self.report(make(Code::PolicyWarning, format!("{module} {}", denial.as_warning())));
+        }
+    }
+
     /// A module version that `go` would download must be in the database, and allowed. `go` itself compares its hash.
     fn named(&mut self, at: &NamedModule) {
         let finding = |code, message: String| {
             Finding::new(code, message).at(at.place.clone()).about(&at.module).fact("line", &at.line)
         };
-        if let Some(denial) = self.denials.get(&at.module) {
-            self.report(finding(Code::PolicyDenied, format!("{} is {denial}", at.module)));
-        }
+        self.decided(&at.module, finding);
         match self.answers.get(&at.module) {
             Some(Ok(_)) => {}
             Some(Err(error)) if error.fault() == Fault::Absent => {
@@ -312,9 +326,9 @@ mod tests {
     }
 
     fn report(lines: &[FoundHash], code: Code) -> Report {
-        let (exempt, answers, denials) = Default::default();
+        let (exempt, answers, decisions) = Default::default();
         let rules = Rules { exempt: &exempt, withholds_private: true };
-        let mut judge = Judge::new(&rules, &answers, &denials);
+        let mut judge = Judge::new(&rules, &answers, &decisions);
         for at in lines {
             judge.report_once(at, finding(code, at, "x".to_owned()).fact("found", &at.kind.extension()));
         }

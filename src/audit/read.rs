@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::changes::changes;
 use super::entry::{MAX_FINDINGS, more};
 use super::error::{ReadError, or_missing};
 use super::modules::{ModFile, State, of_go_mod, of_go_work, sum_beside};
@@ -68,6 +69,9 @@ impl<'a> Reader<'a> {
             return Ok(entries);
         }
         self.judge(target, &now, then.as_ref(), &mut entries)?;
+        if let (Some(path), Some(bytes), Some(then)) = (&target.go_mod, &now.go_mod, &then) {
+            entries.extend(changes(path, bytes, then.go_mod.as_deref().unwrap_or_default()));
+        }
         let of_old = |file: fn(&Files) -> &Option<Vec<u8>>| then.as_ref().and_then(|then| file(then).as_deref());
         let pairs = [
             (&target.go_mod, &now.go_mod, of_old(|files| &files.go_mod)),

@@ -94,7 +94,7 @@ mod tests {
         let shown = |entry: Entry| match entry {
             Entry::Named(at) => format!("{} {}", at.place, at.module.version),
             Entry::Finding(finding) => finding.code.name().to_owned(),
-            Entry::Hash(_) | Entry::Unchecked(_) => "something else".to_owned(),
+            Entry::Hash(_) | Entry::Unchecked(_) | Entry::Change(_) => "something else".to_owned(),
         };
         entries.into_iter().map(shown).collect()
     }

@@ -26,6 +26,11 @@ impl<K: Eq + Hash, V: Clone> Recent<K, V> {
         (self.clock.steady() - since < self.ttl).then_some(value)
     }
 
+    pub(crate) fn take(&self, key: &K) -> Option<V> {
+        let (_, (since, value)) = self.values.remove(key)?;
+        (self.clock.steady() - since < self.ttl).then_some(value)
+    }
+
     pub(crate) fn insert(&self, key: K, value: V) {
         self.values.insert(key, (self.clock.steady(), value));
     }

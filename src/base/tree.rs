@@ -17,7 +17,7 @@ use rustix::fs::{Mode, OFlags};
 pub(crate) use dirhash::sha256_of;
 pub use dirhash::{DirError, hash_dir};
 pub use named::{folder_of, lexical, repository_by_words, tree_by_words, working_folder};
-pub(crate) use regular::{RegularFileError, read_regular};
+pub(crate) use regular::{RegularFileError, open_file, read_regular};
 pub use walk::Unreadable;
 pub(crate) use walk::{below, name_below};
 

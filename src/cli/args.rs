@@ -20,7 +20,7 @@ pub(super) use run::{Cache, RunArgs};
 pub(super) use serve::{AddressArgs, HoldArgs, ListenArgs, ServeArgs};
 pub(super) use shared::{
     CaseArgs, DEFAULT_UPSTREAM, DatabaseArgs, DatabaseTimeoutArgs, ExemptArgs, GoSettingsArgs, PolicyArgs, StateArgs,
-    UpstreamArgs,
+    UpstreamArgs, WarnArgs,
 };
 pub(super) use tree::{lacks_dashes, tree, unknown_command};
 
@@ -110,7 +110,7 @@ pub(super) enum Command {
         after_long_help = "Examples:\n  sumgate audit\n  sumgate audit --base origin/main --format json\n  sumgate audit --modcache"
     )]
     Audit(Box<AuditArgs>),
-    /// Run a command that gets Go modules only through a mirror of its own
+    /// Run a command that gets Go modules through a mirror of its own
     ///
     /// The command gets its own GOPROXY and GOSUMDB, an empty module cache and an empty build cache. Afterwards the modules
     /// that it unpacked, and the modules in the programs that it built, are compared with what was served.
@@ -153,6 +153,12 @@ pub(super) enum Command {
     /// zip, a forged tile and a forked log, which the mirror refuses. Uses the `go` on the PATH, if there is one.
     #[command(after_long_help = "Examples:\n  sumgate demo")]
     Demo(DemoArgs),
+    /// Print the completions of a shell
+    #[command(after_long_help = "Examples:\n  sumgate completions bash")]
+    Completions(CompletionsArgs),
+    /// Write the manual pages, one for each command
+    #[command(after_long_help = "Examples:\n  sumgate man ./man1")]
+    Man(ManArgs),
     /// Fill, export and import the store; pins and cache keys
     #[command(subcommand)]
     Cache(CacheCommand),
@@ -162,7 +168,7 @@ pub(super) enum Command {
     /// Look up records in the checksum database
     #[command(subcommand)]
     Sumdb(SumdbCommand),
-    /// Print the h1 of a module zip, a go.mod file, or an unpacked module
+    /// Print the h1 of a module zip, a go.mod file or an unpacked module
     #[command(after_long_help = "Examples:\n  sumgate hash go.mod\n  sumgate hash text.zip")]
     Hash(HashArgs),
 }
@@ -273,6 +279,20 @@ pub(super) struct DemoArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub(super) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub(super) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ManArgs {
+    /// The folder for the pages; it is made if it does not exist
+    #[arg(value_name = "DIR")]
+    pub(super) folder: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
 pub(super) struct HealthArgs {
     /// URL of the mirror, if it runs elsewhere [default: from --listen and --base-path]
     #[arg(long, value_name = "URL")]
@@ -289,7 +309,7 @@ pub(super) struct EnvArgs {
     /// URL of the mirror, if it runs elsewhere [default: from --listen and --base-path]
     #[arg(long, value_name = "URL")]
     pub(super) url: Option<String>,
-    /// The configuration file of the mirror (see README.md): its private modules, and the flags of [serve] that are flags here
+    /// The configuration file of the mirror (see docs/settings.md): its private modules, and the flags of [serve] that are flags here
     #[arg(long, value_name = "FILE", env = "SUMGATE_CONFIG")]
     pub(super) config: Option<PathBuf>,
     #[command(flatten)]

@@ -4,23 +4,30 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::SystemTime;
 
 use super::ages;
 use super::args::{AuditArgs, OutputArgs};
 use super::bases::Bases;
+use super::changes::find_retracted;
 use super::config;
 use super::exit::{Exit, Failure};
 use super::out;
 use super::policies::Policies;
 use super::runtime::Runtime;
-use crate::audit::{Audit, Entry, LeftOut, LocalGo, ReadError, Reader, find, read_module_cache, why_unread};
+use crate::audit::{
+    Audit, Entry, LeftOut, LocalGo, ReadError, Reader, all_changes, find, read_module_cache, why_unread,
+};
 use crate::base::fault::{Fault, in_full};
 use crate::base::tree::{Tree, folder_of, repository_by_words, working_folder};
-use crate::finding::{Code, Ending, Finding, Place, RenderOptions, Report, Root, Unaudited, render};
+use crate::finding::{Change, Code, Ending, Finding, Format, Place, RenderOptions, Report, Root, Unaudited, render};
 use crate::go::environment::GoEnv;
+use crate::release::Expectations;
 use crate::repository::tracks;
+use crate::store::Store;
+use crate::upstream::HttpClient;
 
 pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
     let go = config::go_env()?;
@@ -33,18 +40,26 @@ pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
     let http = config::http(args.offline)?;
     let data = args.state.data.as_deref();
     let access = config::access_to_prove(data, args.offline)?;
-    let store = config::store(data, access)?.auditing(ages::trees_of(&args.paths)?);
+    let store = Arc::new(config::store(data, access)?.auditing(ages::trees_of(&args.paths)?));
     let databases = config::clients(databases, &args.state.anchor, &store, &http, &policies.all())?;
     out::start_log(out::QUIET);
     let at_once = usize::from(args.concurrency);
-    let in_force = policies.in_force();
-    let Policies { now: policy, base, findings } = policies;
+    let (in_force, mut accepting) = (policies.in_force(), policies.accepting());
+    let Policies { now: policy, base, findings, .. } = policies;
     let base_policy = base.map(|(_, policy)| policy);
     let audit = Audit { databases, exempt, at_once, policy, base_policy, now: SystemTime::now() };
     let answered = AtomicUsize::new(0);
     let total = audit.wanted(&given.entries).len();
     let work = out::telling_whom(&audit.databases, audit.run(&given.entries, &answered));
-    let mut report = Runtime::start()?.block_on(out::with_progress("looking up", total, &answered, work));
+    let work = out::with_progress("looking up", total, &answered, work);
+    let mut report = Runtime::start()?.block_on(async {
+        let mut report = Box::pin(work).await;
+        if args.base.is_some() && args.output.format == Format::Markdown {
+            report.changes = all_changes(given.changes, &given.entries);
+            describe(&mut report, &audit, args, &go, store, &http).await?;
+        }
+        Ok::<_, Failure>(report)
+    })?;
     report.policies = Some(in_force);
     let judged = std::mem::replace(&mut report.findings, given.findings);
     report.findings.extend(judged.into_iter().chain(findings));
@@ -58,8 +73,33 @@ pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
         // Old lines, which are not audited, may need the exception.
         report.findings.retain(|finding| finding.code != Code::UnusedException);
     }
+    report.findings = accepting.sort(report.findings);
+    if args.base.is_none() {
+        report.findings.extend(accepting.unused(|code| !args.modcache && code.is_of_the_repository()));
+    }
+    report.accepted = accepting.into_accepted();
     let paths = if args.modcache { &[][..] } else { &args.paths };
     show(report, &args.output, paths)
+}
+
+/// Finds out what is known about the new versions. If the database did not answer, or must not be believed, nothing.
+async fn describe(
+    report: &mut Report,
+    audit: &Audit,
+    args: &AuditArgs,
+    go: &GoEnv,
+    store: Arc<Store>,
+    http: &HttpClient,
+) -> Result<(), Failure> {
+    if !report.unchecked.is_empty() || report.misbehaviour.is_some() {
+        return Ok(());
+    }
+    audit.look_up_changes(&mut report.changes).await;
+    if args.offline {
+        return Ok(());
+    }
+    let expectations = Expectations { databases: audit.databases.clone(), exempt: audit.exempt.clone() };
+    find_retracted(&mut report.changes, go, store, http, expectations).await
 }
 
 /// Prints a report and returns its exit code.
@@ -121,6 +161,7 @@ struct Input {
     /// Files, and why `go` does not read them for this repository; none if it does.
     apart: HashMap<PathBuf, Option<&'static str>>,
     unchecked: Vec<Unaudited>,
+    changes: Vec<Change>,
 }
 
 fn go_sums(args: &AuditArgs, go: &GoEnv, mut bases: Option<&mut Bases>) -> Result<Input, Failure> {
@@ -168,6 +209,7 @@ impl Input {
             match entry {
                 Entry::Finding(finding) => self.findings.push(finding),
                 Entry::Unchecked(unchecked) => self.unchecked.push(unchecked),
+                Entry::Change(change) => self.changes.push(change),
                 entry => self.entries.push(entry),
             }
         }

@@ -14,7 +14,8 @@ use crate::base::fault::Fault;
 pub(super) fn parse() -> Result<(Args, Result<ConfigFile, Failure>), clap::Error> {
     let mut matches = tree().try_get_matches()?;
     let (words, path) = config_of(&matches);
-    let file = path.map(|path| ConfigFile::read(path)).transpose();
+    let read = if words == ["health"] { ConfigFile::read_address } else { ConfigFile::read };
+    let file = path.map(|path| read(path)).transpose();
     if let Ok(Some(file)) = &file {
         matches = file.defaults_of(tree(), &words).try_get_matches()?;
     }

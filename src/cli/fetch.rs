@@ -29,6 +29,7 @@ pub(super) fn run(args: &FetchArgs, file: Result<ConfigFile, Failure>) -> Result
     let databases = args.timeout.limit(source_config.reach(databases));
     let exempt = config::exempt(&args.airgap.exempt)?.with(source_config.private());
     let policy = args.policy.as_deref().map(|path| config::read_policy(path, PathSource::Named)).transpose()?;
+    let policy = policy.map(|policy| args.warn.applied_to(policy));
     let mut wanted = if args.modules.is_empty() || !args.files.is_empty() {
         Wanted::of(&args.files, ": name another one with -m FILE, or module versions")?
     } else {
@@ -69,6 +70,7 @@ pub(super) fn run(args: &FetchArgs, file: Result<ConfigFile, Failure>) -> Result
     let filled = Runtime::start()?.block_on(out::with_progress("fetching", total, &done, work));
     let refused: Vec<Refusal> = before.into_iter().chain(filled.refused.iter().cloned()).collect();
     print_refusals(&refused);
+    filled.warnings.iter().for_each(|warning| out::message(&format!("warning: {warning}")));
     out::print(&summary("fetched", &filled, &refused));
     Ok(Exit::worst(refused.iter().map(|refusal| refusal.fault)))
 }

@@ -16,7 +16,7 @@ use crate::base::text::safe_path;
 use crate::base::toml_file::MAX_FILE;
 use crate::base::tree::{folder_of, lexical, repository_by_words, work_tree, working_folder};
 use crate::finding::{Code, Finding, PoliciesInForce};
-use crate::policy::{Denial, Facts, InForce, Policy, loosened};
+use crate::policy::{Accepting, Decision, Facts, InForce, Policy, loosened, newly_accepted};
 use crate::repository::{Base, BaseError};
 
 const NAME: &str = "sumgate.toml";
@@ -28,12 +28,25 @@ pub(super) struct Policies {
     pub(super) now: Option<(PathBuf, Policy)>,
     /// The file that was in force at the base.
     pub(super) base: Option<(PathBuf, Policy)>,
-    /// A finding if the policy may be looser than that of the base.
+    /// A finding if the policy may be looser than that of the base. With `--warn`, too.
     pub(super) findings: Vec<Finding>,
+    /// The pull request may have written the current policy, and there is none at the base to compare it with: it accepts nothing.
+    unreviewed: bool,
 }
+
+type BaseOrNow = Option<(PathBuf, Policy)>;
 
 /// A policy at the base: its file, and its text if it can be read.
 type BasePolicy = (PathBuf, Result<String, Unreadable>);
+
+/// What was in force at the base.
+enum Earlier {
+    Policy(PathBuf, Result<String, Unreadable>),
+    /// No policy; the one in force now is in a repository under audit.
+    First,
+    /// No policy of a repository under audit.
+    None,
+}
 
 /// Why a policy at the base cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -49,18 +62,33 @@ enum Unreadable {
 }
 
 impl Policies {
+    /// Finds and reads them. With `--warn` no rule denies, but a loosened policy is found all the same.
+    pub(super) fn of(args: &PolicyArgs, bases: Option<&mut Bases>, paths: &[PathBuf]) -> Result<Self, Failure> {
+        let written = Self::as_written(args, bases, paths)?;
+        let warning = |one: BaseOrNow| one.map(|(path, policy)| (path, args.warn.applied_to(policy)));
+        Ok(Self { now: warning(written.now), base: warning(written.base), ..written })
+    }
+
     /// Finds and reads them. The policy at the base is read if `paths` are in the repository of the working folder. Without
     /// `bases`, an invalid policy is an error.
-    pub(super) fn of(args: &PolicyArgs, bases: Option<&mut Bases>, paths: &[PathBuf]) -> Result<Self, Failure> {
+    fn as_written(args: &PolicyArgs, bases: Option<&mut Bases>, paths: &[PathBuf]) -> Result<Self, Failure> {
         if args.no_policy {
             return Ok(Self::default());
         }
         let how = if args.policy.is_some() { PathSource::Named } else { PathSource::Found };
         let file = args.policy.clone().or_else(find_policy);
         let read = |path: PathBuf| read_policy(&path, how).map(|policy| (path, policy));
-        let earlier = bases.map(|bases| policy_at_base(args.policy.as_deref(), bases, paths)).transpose()?.flatten();
-        let Some((path, text)) = earlier else {
-            return Ok(Self { now: file.map(read).transpose()?, ..Self::default() });
+        let earlier = match bases {
+            Some(bases) => Earlier::of(args.policy.as_deref(), file.as_deref(), bases, paths)?,
+            None => Earlier::None,
+        };
+        let (path, text) = match earlier {
+            Earlier::Policy(path, text) => (path, text),
+            Earlier::None => return Ok(Self { now: file.map(read).transpose()?, ..Self::default() }),
+            Earlier::First => {
+                let first = Self { now: file.map(read).transpose()?, ..Self::default() };
+                return Ok(if args.accept_policy_change { first } else { first.unreviewed() });
+            }
         };
         let now = file.clone().map(read).transpose();
         let then = text.and_then(|text| policy_in(&path, &text).map_err(Unreadable::Invalid));
@@ -81,29 +109,57 @@ impl Policies {
         if let Some(why) = unreadable {
             changes = vec![format!("it cannot be read: {}", why.lines().next().unwrap_or_default())];
         }
-        let findings =
-            if changes.is_empty() { Vec::new() } else { vec![finding(file.as_ref().unwrap_or(&path), &changes)] };
-        Ok(Self { now, base: then.ok().map(|policy| (path, policy)), findings })
+        let message = "the policy may allow what the policy at the base refuses";
+        let loosened = (!changes.is_empty()).then(|| finding(file.as_ref().unwrap_or(&path), message, &changes));
+        let findings = loosened.into_iter().collect();
+        let unreviewed = then.is_err();
+        Ok(Self { now, base: then.ok().map(|policy| (path, policy)), findings, unreviewed })
+    }
+
+    /// The first policy of a repository, from a pull request: it can only be stricter than none, but for what it accepts.
+    fn unreviewed(self) -> Self {
+        let accepts = |(file, policy): &(PathBuf, Policy)| {
+            let changes = newly_accepted(&Policy::default(), policy);
+            (!changes.is_empty()).then(|| finding(file, "the policy is new, and accepts findings", &changes))
+        };
+        let findings = self.now.as_ref().and_then(accepts).into_iter().collect();
+        Self { findings, unreviewed: true, ..self }
+    }
+
+    /// What the policies accept today.
+    pub(super) fn accepting(&self) -> Accepting {
+        let Some((file, _)) = &self.now else { return Accepting::default() };
+        let mut deciding = self.deciding();
+        if self.unreviewed {
+            deciding.base = Some(Policy::default());
+        }
+        Accepting::new(file, deciding, crate::policy::day(SystemTime::now()))
     }
 
     /// The files in force, for reports.
     pub(super) fn in_force(&self) -> PoliciesInForce {
         let name = |one: &Option<(PathBuf, Policy)>| one.as_ref().map(|(path, _)| path.clone());
-        PoliciesInForce { now: name(&self.now), base: name(&self.base) }
+        let stricter = self.now.as_ref().or(self.base.as_ref());
+        let warn = stricter.and_then(|(_, policy)| policy.warning_only());
+        PoliciesInForce { now: name(&self.now), base: name(&self.base), warn }
     }
 
-    /// Findings for denied modules among those that are in a cache already. Makes no requests.
-    pub(super) fn denied(&self, known: &[Facts]) -> Vec<Finding> {
+    /// Findings for modules that are in a cache already, and that the policies deny or warn of. Makes no requests.
+    pub(super) fn decided(&self, known: &[Facts]) -> Vec<Finding> {
         let today = crate::policy::day(SystemTime::now());
-        let denial = |policy: &Option<(PathBuf, Policy)>, facts: &Facts| {
-            policy.as_ref().and_then(|(_, policy)| crate::policy::judge(policy, facts, today).denial)
+        let verdict = |policy: &BaseOrNow, facts: &Facts| {
+            policy.as_ref().map(|(_, policy)| crate::policy::judge(policy, facts, today))
         };
         let one = |facts: &Facts| {
-            let denial = denial(&self.now, facts).or_else(|| denial(&self.base, facts).map(Denial::at_the_base))?;
-            let message = format!("{} in the kept caches is {denial}", facts.module);
-            Some(Finding::new(Code::PolicyDenied, message).about(&facts.module))
+            let decision = Decision::of(verdict(&self.now, facts), verdict(&self.base, facts));
+            let kept = format!("{} in the kept caches", facts.module);
+            let denied = decision.denial.map(|denial| (Code::PolicyDenied, format!("{kept} is {denial}")));
+            let warned =
+                decision.warnings.iter().map(|one| (Code::PolicyWarning, format!("{kept} {}", one.as_warning())));
+            let both = denied.into_iter().chain(warned);
+            both.map(|(code, message)| Finding::new(code, message).about(&facts.module)).collect::<Vec<_>>()
         };
-        known.iter().filter_map(one).collect()
+        known.iter().flat_map(one).collect()
     }
 
     /// The policies without their files.
@@ -115,6 +171,29 @@ impl Policies {
     /// The policies, of both kinds.
     pub(super) fn all(&self) -> Vec<Policy> {
         [&self.now, &self.base].into_iter().flatten().map(|(_, policy)| policy.clone()).collect()
+    }
+}
+
+impl Earlier {
+    /// `named` is a policy that the user names, `file` the one in force.
+    fn of(named: Option<&Path>, file: Option<&Path>, bases: &mut Bases, paths: &[PathBuf]) -> Result<Self, Failure> {
+        if let Some((path, text)) = policy_at_base(named, bases, paths)? {
+            return Ok(Self::Policy(path, text));
+        }
+        let Some(file) = file else { return Ok(Self::None) };
+        // The working folder may lie elsewhere, and the file may be, or lead to, one of a repository under audit.
+        let real = |path: &Path| path.canonicalize().ok();
+        let named = file.file_name().and_then(|name| Some(real(folder_of(file))?.join(name)));
+        let by_words = working_folder().ok().map(|words| lexical(&words.join(file)));
+        let places: Vec<PathBuf> = [named, by_words, real(file)].into_iter().flatten().collect();
+        for path in paths {
+            let top = Base::work_tree_of(path).map_err(Failure::usage)?;
+            if let Some(inside) = places.iter().find_map(|place| place.strip_prefix(&top).ok()) {
+                let then = at_base(file, inside, bases.at(path)?);
+                return Ok(then.map_or(Self::First, |(path, text)| Self::Policy(path, text)));
+            }
+        }
+        Ok(Self::None)
     }
 }
 
@@ -138,9 +217,8 @@ fn is_same(one: &Path, other: &Path) -> bool {
     one == other || (one.file_name() == other.file_name() && folder(one).is_some_and(|one| Some(one) == folder(other)))
 }
 
-fn finding(file: &Path, changes: &[String]) -> Finding {
+fn finding(file: &Path, message: &str, changes: &[String]) -> Finding {
     let facts = changes.iter().map(|change| ("change", change)).collect();
-    let message = "the policy may allow what the policy at the base refuses";
     Finding { facts, ..Finding::new(Code::PolicyLoosened, message).at(file) }
 }
 

@@ -23,7 +23,9 @@ pub(super) fn run(command: &PolicyCommand) -> Result<Exit, Failure> {
                         (safe_start_of_line(&path.to_string_lossy()), crate::policy::day(SystemTime::now()));
                     let doubts = crate::policy::doubtful(&policy, today, crate::policy::day(known_since()));
                     let lines: String = doubts.iter().map(|doubt| format!("{file}:{doubt}\n")).collect();
-                    out::print(&format!("{lines}{file} is valid\n"));
+                    let warns =
+                        policy.warning_only().map(|what| format!("; warn is on for {what}: it lets pass, and warns"));
+                    out::print(&format!("{lines}{file} is valid{}\n", warns.unwrap_or_default()));
                     Exit::Success
                 }
                 Err(diagnostics) => {
@@ -70,6 +72,9 @@ fn explain(module: &ModuleVersion, policy: Option<&PathBuf>, age: Option<Age>) -
             }
             Outcome::NotKnown => "not evaluated (decided at download time)".to_owned(),
             Outcome::Denies(denial) => format!("denies ({}:{}): {}", path.display(), denial.line, denial.reason),
+            Outcome::Warns(denial) => {
+                format!("warns ({}:{}), and would deny: {}", path.display(), denial.line, denial.reason)
+            }
             Outcome::Lifted { denial: Denial { line: own, reason, .. }, line, until } => {
                 let file = path.display();
                 format!("would deny ({file}:{own}): {reason}; lifted by the exception in line {line} {}", until.in_words())
@@ -92,6 +97,9 @@ pub(super) fn decided(path: &Path, verdict: &Verdict) -> (Exit, String) {
         return (Exit::Findings, format!("denied by {rule} ({file}:{line}): {reason}"));
     }
     let mut message = format!("allowed by {file}");
+    for Denial { rule, reason, line } in &verdict.warnings {
+        message.push_str(&format!(", with a warning: {rule} ({file}:{line}) would deny it: {reason}"));
+    }
     for step in &verdict.steps {
         if let Outcome::Lifted { denial, line, until } = &step.outcome {
             message.push_str(&format!("; the exception in line {line} lifts {} {}", denial.rule, until.in_words()));

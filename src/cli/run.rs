@@ -1,6 +1,7 @@
 //! `sumgate run`: runs a command that gets Go modules only through its own mirror.
 
 mod caches;
+mod go_command;
 mod messages;
 mod results;
 
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::caches::RunCaches;
+use self::go_command::refuse_go_of;
 use self::results::Results;
 use super::args::{Cache, RunArgs};
 use super::bases::Bases;
@@ -22,13 +24,14 @@ use super::{ages, bases, config, out, sources};
 use crate::base::account::real_home;
 use crate::base::clock::Clock;
 use crate::base::fault::Fault;
-use crate::finding::{Code, Finding};
+use crate::finding::Code;
 use crate::gate::{
     self, Accepted, CacheOrigin, DatabaseState, Ended, Environment, EnvironmentInputs, Examination, Examined, Outcome,
     Signals, Snapshot, code,
 };
 use crate::go::environment::{GoEnv, go_on_path};
 use crate::mirror::{BasePath, Mirror, Pipeline};
+use crate::policy::Accepting;
 use crate::release::{EventLog, Events, Expectations};
 use crate::settings::Settings;
 use crate::store::{Access, Store};
@@ -88,18 +91,21 @@ fn gated(args: &RunArgs, file: Result<ConfigFile, Failure>) -> Result<u8, Failur
     out::start_log(out::QUIET);
     let mut kept = RunCaches::open(args, &context.go, &store)?;
     messages::caches(&kept);
+    let mut accepting = context.policies.accepting();
     let outcome = Runtime::start()?.block_on(async {
-        let is_right = kept.judge_sealed(&context.policies, args.deny);
-        let inherited = kept.prove_inherited(&context.go, &clients, &context.exempt, &context.policies, args.deny);
+        let (policies, accepting) = (&context.policies, &mut accepting);
+        kept.findings = accepting.sort(std::mem::take(&mut kept.findings));
+        let is_right = kept.judge_sealed(policies, accepting, args.deny);
+        let inherited = kept.prove_inherited(&context.go, &clients, &context.exempt, policies, accepting, args.deny);
         if Box::pin(out::telling_whom(&clients, inherited)).await? && is_right {
-            return context.behind_the_gate(&kept, &clients, &store, &http).await;
+            return context.behind_the_gate(&kept, &clients, &store, &http, accepting).await;
         }
         messages::findings(&kept.findings);
         out::message("the command was not started: its module cache has findings");
         let ended = Ended::NotStarted(code::FINDINGS);
         Ok(Outcome { ended, findings: kept.findings.clone(), ..context.outcome(&kept, &clients) })
     });
-    finish(args, outcome?, kept, results)
+    finish(args, outcome?, kept, accepting, results)
 }
 
 impl<'a> RunContext<'a> {
@@ -146,22 +152,28 @@ impl<'a> RunContext<'a> {
         clients: &Databases,
         store: &Arc<Store>,
         http: &HttpClient,
+        accepting: &mut Accepting,
     ) -> Result<Outcome, Failure> {
         let (pipeline, events) = self.pipeline(clients, store, http)?;
         let gatekeeper = pipeline.clone();
         let mirror = Mirror::start_alone(pipeline, secret_path()?).await?;
         let environment = self.environment(kept, mirror.url(), clients.at(DatabaseId::FIRST).database());
         let before = self.snapshot(store).await?;
-        let mut findings =
-            [self.policies.findings.clone(), kept.findings.clone(), environment.findings.clone()].concat();
         let modules = gate::ModuleFiles::read(&self.here, &self.workspace, &environment.work_file(), &before);
-        findings.extend(modules.findings.clone());
+        let mut findings =
+            [&self.policies.findings, &environment.findings, &modules.findings].map(Clone::clone).concat();
         let (variables, fetches) = (&environment.variables, environment.fetches());
         let distrusted = gate::distrusted(&self.workspace, self.home.as_deref());
         let git = gate::Git { variables, fetches, distrusted };
         findings.extend(git.programs(&self.workspace, before.repositories()).await);
         if kept.usage.modules == CacheOrigin::Inherited {
             findings.extend(gate::examine_clones(&git, &kept.caches.modules).await);
+        }
+        // Those of the kept caches are sorted already.
+        let mut findings = [kept.findings.clone(), accepting.sort(findings)].concat();
+        if self.args.base.is_none() {
+            // A command does not make all findings, so an [[accept]] that accepts nothing may be for another one.
+            findings.extend(accepting.unused(|_| false));
         }
         messages::removed(&environment.removed);
         messages::findings(&findings);
@@ -183,13 +195,15 @@ impl<'a> RunContext<'a> {
         // A build that writes no program, such as `go vet`.
         let is_told = examined.findings.iter().any(|finding| finding.code == Code::ReplacedUnproved);
         let replaced = modules.replaced().filter(|_| !is_told);
-        let after: Vec<Finding> = examined.findings.into_iter().chain(replaced).collect();
+        let events = events.snapshot();
+        let after = examined.findings.into_iter().chain(replaced).chain(gate::policy_warnings(&events));
+        let after = accepting.sort(after.collect());
         messages::findings(&after);
         findings.extend(after);
         Ok(Outcome {
             ended,
             took: start.elapsed(),
-            events: events.snapshot(),
+            events,
             kept: environment.kept,
             removed: environment.removed,
             programs: examined.programs,
@@ -276,6 +290,7 @@ impl<'a> RunContext<'a> {
             programs: Vec::new(),
             installed: Vec::new(),
             findings: Vec::new(),
+            accepted: Vec::new(),
             unused: Vec::new(),
         }
     }
@@ -329,23 +344,6 @@ fn source_config(
     })
 }
 
-/// A `go` command in the repository is not trusted, not even to print its settings.
-fn refuse_go_of(workspace: &Path) -> Result<(), Failure> {
-    let Some(go) = go_on_path() else { return Ok(()) };
-    let folder = go.parent().and_then(|folder| folder.canonicalize().ok());
-    let is_inside = |path: PathBuf| path.starts_with(workspace);
-    if !folder.is_some_and(is_inside) && !go.canonicalize().is_ok_and(is_inside) {
-        return Ok(());
-    }
-    let message = format!(
-        "expected a `go` command outside the repository, found {} on the PATH, in {}: it was not run. Remove this folder from \
-         the PATH, or move the toolchain",
-        go.display(),
-        workspace.display()
-    );
-    Err(Failure::new(Fault::Request, message))
-}
-
 fn secret_path() -> Result<BasePath, Failure> {
     let mut bytes = [0; PATH_BYTES];
     getrandom::fill(&mut bytes).map_err(|error| Failure::host("get random bytes", &error))?;
@@ -362,10 +360,18 @@ fn state(client: &Client) -> DatabaseState {
 }
 
 /// Installs programs, seals the caches, and writes the reports.
-fn finish(args: &RunArgs, mut outcome: Outcome, mut kept: RunCaches, mut results: Results) -> Result<u8, Failure> {
+fn finish(
+    args: &RunArgs,
+    mut outcome: Outcome,
+    mut kept: RunCaches,
+    mut accepting: Accepting,
+    mut results: Results,
+) -> Result<u8, Failure> {
     let found = if outcome.ended.has_run() { kept.findings_after(&outcome) } else { Vec::new() };
+    let found = accepting.sort(found);
     messages::findings(&found);
     outcome.findings.extend(found);
+    outcome.accepted = accepting.into_accepted();
     // Depends on the exit code of the run: it includes refusals, which are not findings, and respects --deny.
     let installed = kept.install(&outcome, outcome.verdict(args.deny).is_some());
     let sealed = kept.seal(&outcome, args.deny);

@@ -36,7 +36,7 @@ pub(super) fn run(args: &ServeArgs, file: Result<ConfigFile, Failure>) -> Result
         let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
         let (mut hangup, manager) = (listen(SignalKind::hangup())?, Manager::of_environment());
         let base = settings.base.clone();
-        let Serving { pipeline, options, clients, exempt, private, from } = settings.serving(args, &store)?;
+        let Serving { pipeline, options, clients, exempt, private, from, .. } = settings.serving(args, &store)?;
         let mirror = Mirror::start(pipeline, args.address.at.listen, base, options).await?;
         out::print(&greeting(mirror.url(), &store, &from, &clients, &exempt, &private));
         drop(clients);
@@ -75,11 +75,12 @@ fn apply(mirror: &Mirror, read: Result<(Serving, Vec<&'static str>), Failure>) -
     match read {
         Ok((serving, in_vain)) => {
             mirror.replace(serving.pipeline, serving.options);
+            let warns = serving.warn.map(|what| format!("; the policy only warns: {what}")).unwrap_or_default();
             let hint = match in_vain.join(", ") {
                 none if none.is_empty() => none,
                 flags => format!("; to change {flags}, start the mirror again"),
             };
-            out::message(&format!("the settings were read again and are in force{hint}"));
+            out::message(&format!("the settings were read again and are in force{warns}{hint}"));
             "the settings were read again"
         }
         Err(failure) => {

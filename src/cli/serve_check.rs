@@ -34,7 +34,8 @@ pub(super) fn check(
     if !(args.offline && data.is_dir()) {
         writable(&data)?;
     }
-    out::print("the settings are valid\n");
+    let warns = policies.iter().filter_map(Policy::warning_only).map(|what| format!("; the policy only warns: {what}"));
+    out::print(&format!("the settings are valid{}\n", warns.collect::<String>()));
     Ok(Exit::Success)
 }
 

@@ -34,6 +34,9 @@ struct File {
     upstream: Option<IgnoredAny>,
 }
 
+/// The flags that say where the mirror is.
+const ADDRESS: [&str; 2] = ["listen", "base-path"];
+
 /// A flag with its values.
 struct Flag {
     name: String,
@@ -52,7 +55,7 @@ impl ConfigFile {
     pub(super) fn read(path: &Path) -> Result<Self, Failure> {
         let text = config::read_file("configuration", path, PathSource::Named)?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        match (flags(&text, folder), Settings::read(&text, folder)) {
+        match (flags(&text, folder, |_| true), Settings::read(&text, folder)) {
             (Ok(flags), Ok(settings)) => Ok(Self { flags, settings }),
             (flags, settings) => {
                 let wrong = [flags.err(), settings.err()].into_iter().flatten();
@@ -63,6 +66,16 @@ impl ConfigFile {
                 Err(Failure::new(Fault::Request, config::diagnostics_of(path, Diagnostics(wrong)).join("\n")))
             }
         }
+    }
+
+    /// Reads only where the mirror is. A mirror whose file became invalid answers with the settings of before, and its logins and
+    /// policy need not be readable for a user who asks it.
+    pub(super) fn read_address(path: &Path) -> Result<Self, Failure> {
+        let text = config::read_file("configuration", path, PathSource::Named)?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let flags = flags(&text, folder, |name| ADDRESS.contains(&name))
+            .map_err(|wrong| Failure::new(Fault::Request, config::diagnostics_of(path, wrong).join("\n")))?;
+        Ok(Self { flags, settings: Settings::default() })
     }
 
     /// `command`, in which the flags of the file are defaults of the command with the name `words` below it.
@@ -85,8 +98,8 @@ impl Flag {
     }
 }
 
-/// Parses the flags of `serve` in the text of a file in `folder`.
-fn flags(text: &str, folder: &Path) -> Result<Vec<Flag>, Diagnostics> {
+/// Parses those flags of `serve` in the text of a file in `folder` whose names are `wanted`.
+fn flags(text: &str, folder: &Path, wanted: impl Fn(&str) -> bool) -> Result<Vec<Flag>, Diagnostics> {
     let tree = tree()
         .mut_subcommand("serve", |serve| serve.mut_args(|arg| arg.env(Resettable::<clap::builder::OsStr>::Reset)));
     let serve =
@@ -95,7 +108,7 @@ fn flags(text: &str, folder: &Path) -> Result<Vec<Flag>, Diagnostics> {
     let names: Vec<&str> = serve.iter().filter_map(|arg| arg.get_long()).filter(known).collect();
     toml_file::read(text, "configuration", |reader, file: &File| {
         let mut flags = Vec::new();
-        for (key, value) in &file.serve {
+        for (key, value) in file.serve.iter().filter(|(key, _)| wanted(key.get_ref())) {
             let name = key.get_ref().as_str();
             let arg = serve.iter().find(|arg| arg.get_long() == Some(name) && known(&name));
             let checked = match arg {
@@ -206,7 +219,7 @@ mod tests {
     use super::*;
 
     fn wrong(text: &str) -> String {
-        flags(text, Path::new("/etc")).err().map(|wrong| wrong.to_string()).unwrap_or_default()
+        flags(text, Path::new("/etc"), |_| true).err().map(|wrong| wrong.to_string()).unwrap_or_default()
     }
 
     #[test]
@@ -235,14 +248,14 @@ mod tests {
     fn every_flag_can_be_set_in_the_file() {
         let text = "[serve]\nlisten = \"127.0.0.1:1\"\nbase-path = \"/go\"\nnosumdb = \"a.example\"\nprivate = \"b.example\"\n\
                     host = [\"c\", \"d\"]\nignore-case-on = [\"github.com\"]\ntrusted-proxy = \"10.0.0.0/8\"\ndata = \"data\"\nanchor = [\"head\", \"p\"]\n\
-                    sumdb = \"sum.golang.org\"\npolicy = \"p\"\noffline = true\nshared = false\n\
+                    sumdb = \"sum.golang.org\"\npolicy = \"p\"\noffline = true\nshared = false\nwarn = true\n\
                     upstream = \"https://a.example\"\nfresh-for = \"1s\"\nstale-for = \"1s\"\nabsent-for = \"1s\"\n\
                     hold-for = \"1s\"\ndatabase-timeout = \"1s\"\nidle-for = \"1s\"\n";
         let folder = tempfile::tempdir().unwrap();
         for name in ["head", "p"] {
             std::fs::write(folder.path().join(name), "").unwrap();
         }
-        let found = flags(text, folder.path()).unwrap_or_else(|wrong| panic!("{wrong}"));
+        let found = flags(text, folder.path(), |_| true).unwrap_or_else(|wrong| panic!("{wrong}"));
         let tree = tree();
         let serve = tree.find_subcommand("serve").unwrap();
         let all = serve.get_arguments().filter_map(clap::Arg::get_long);

@@ -36,6 +36,8 @@ pub(super) struct Serving {
     pub(super) private: Patterns,
     /// Where files come from, for a reader.
     pub(super) from: String,
+    /// The rules of the policy that only warn, for a reader.
+    pub(super) warn: Option<String>,
 }
 
 impl ServeSettings {
@@ -48,6 +50,7 @@ impl ServeSettings {
         let hosts = Hosts::named(&args.host);
         let hosts = hosts.map_err(|error| Failure::new(Fault::Request, format!("--host {error}")))?;
         let policy = args.policy.as_deref().map(|path| config::read_policy(path, PathSource::Named)).transpose()?;
+        let policy = policy.map(|policy| args.warn.applied_to(policy));
         let http = config::http(args.offline)?;
         let private = sources.private();
         if args.shared && !private.is_empty() {
@@ -71,6 +74,7 @@ impl ServeSettings {
         };
         let private = self.sources.private();
         let exempt = self.exempt.with(private.clone());
+        let warn = self.policy.as_ref().and_then(Policy::warning_only);
         let expectations = Expectations { databases: clients.clone(), exempt: exempt.clone() };
         let pipeline = Pipeline::new(
             Arc::clone(store),
@@ -86,6 +90,10 @@ impl ServeSettings {
         if self.http.roots() == Roots::BuiltIn {
             from.push_str("\n  roots     built in: there are no CA certificates on this machine");
         }
-        Ok(Serving { pipeline, options, clients, exempt, private, from })
+        if let Some(file) = &args.policy {
+            from.push_str(&format!("\n  policy    {}", file.display()));
+            from.extend(warn.iter().map(|what| format!(", which only warns: {what}")));
+        }
+        Ok(Serving { pipeline, options, clients, exempt, private, from, warn })
     }
 }

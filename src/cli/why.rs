@@ -1,7 +1,7 @@
 //! `sumgate why M@V`: explains a version: record, age, policy decision, stored and pinned files.
 
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use super::args::WhyArgs;
 use super::exit::{Exit, Failure};
@@ -11,7 +11,7 @@ use super::{hash, out, pins, policy};
 use crate::audit::Audit;
 use crate::base::fault::in_full;
 use crate::base::text::safe;
-use crate::policy::{Age, Facts, Policy, day, in_words, judge};
+use crate::policy::{Facts, Policy, day, in_words, judge};
 use crate::store::Store;
 use crate::sumdb::Answer;
 use gomodule::artifact::{Artifact, Kind};
@@ -71,12 +71,9 @@ impl Answers<'_> {
 
     fn age(&mut self, audit: &Audit, answer: Option<&Answer>) {
         let Some(Ok(record)) = answer else { return };
-        let message = match audit.databases.age(record, Duration::ZERO, audit.now) {
-            // Less than an hour may be the result of this lookup alone.
-            Age::AtLeast(age) if age >= Duration::from_secs(3600) => {
-                format!("in the log for at least {}", in_words(age))
-            }
-            _ => "unknown: this installation has not observed the log long enough".to_owned(),
+        let message = match audit.known_age(record) {
+            Some(age) => format!("in the log for at least {}", in_words(age)),
+            None => "unknown: this installation has not observed the log long enough".to_owned(),
         };
         self.say("age", &[message]);
     }

@@ -79,11 +79,17 @@ codes! {
     PolicyDenied Error
         "The policy denies this version."
         "Use another version, or ask the owner of the policy for an exception.";
+    PolicyWarning Note
+        "A rule of the policy that only warns would deny this version."
+        "Use another version before the rule denies it, or ask the owner of the policy for an exception.";
     UnusedException Warning
         "An exception of the policy matched nothing."
         "Remove it, so that it cannot allow something later.";
+    UnusedAccept Warning
+        "An [[accept]] of the policy accepts nothing: it expired, or no finding is like it."
+        "Remove it, so that it cannot accept something later; or set a later day, if the finding is still right to accept.";
     PolicyLoosened Error
-        "The policy may allow what the policy at the base denies."
+        "The policy may allow what the policy at the base denies or warns of."
         "Both policies apply until the change is accepted: ask the owner of the policy to run the job with \
          --accept-policy-change.";
     SumdbOff Error
@@ -207,6 +213,59 @@ impl Code {
             .zip(0..WORSE_THAN_OTHERS)
             .find_map(|(worst, rank)| (*worst == self).then_some(rank))
             .unwrap_or(others)
+    }
+
+    /// Why no policy can accept findings of this code; `None` if one can.
+    pub fn why_never_accepted(self) -> Option<&'static str> {
+        match self {
+            Self::HashMismatch => Some("other code than everybody else has would be built"),
+            Self::NotARegularFile => Some("the file was not opened, so nothing is known about it"),
+            Self::PolicyLoosened => {
+                Some("a policy must not accept its own change: --accept-policy-change does, for one run")
+            }
+            Self::ModuleNotReleased => Some("code that nobody checked would be built"),
+            Self::UnusedAccept => Some("remove the [[accept]] that it names"),
+            _ => None,
+        }
+    }
+
+    /// Whether each finding of this code is about one module version.
+    pub fn is_about_a_module(self) -> bool {
+        matches!(
+            self,
+            Self::HashMismatch
+                | Self::UnknownVersion
+                | Self::ConflictingLines
+                | Self::UnknownAlgorithm
+                | Self::MissingLine
+                | Self::PrivateName
+                | Self::DroppedLine
+                | Self::UnreadableFile
+                | Self::PolicyDenied
+                | Self::ModuleNotReleased
+        )
+    }
+
+    /// Whether an audit of a whole repository finds it on every machine, so that an `[[accept]]` of it that accepts nothing there is
+    /// not needed.
+    pub fn is_of_the_repository(self) -> bool {
+        matches!(
+            self,
+            Self::UnknownVersion
+                | Self::ConflictingLines
+                | Self::MalformedLine
+                | Self::UnknownAlgorithm
+                | Self::MissingLine
+                | Self::InvalidGoMod
+                | Self::MissingOutsideWorkspace
+                | Self::MissingUnneeded
+                | Self::MayBeATemplate
+                | Self::PrivateName
+                | Self::DroppedLine
+                | Self::PolicyDenied
+                | Self::UnusedException
+                | Self::VendorUnproved
+        )
     }
 
     /// The address of its documentation.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::human::verdict;
 use super::unchecked::{Group, by_cause};
-use super::{Finding, Misbehaviour, Place, RenderOptions, Report, Severity, Unaudited};
+use super::{Accepted, Finding, Misbehaviour, Place, RenderOptions, Report, Severity, Unaudited};
 use crate::base::text::{safe, safe_path, without_commands};
 
 /// GitHub shows ten annotations of a kind for each step, and drops the others without a word (actions/toolkit,
@@ -17,6 +17,7 @@ const MAX: usize = 10;
 enum Told<'a> {
     Misbehaviour(&'a Misbehaviour),
     Finding(&'a Finding),
+    Accepted(&'a Accepted),
     NotChecked(&'a Unaudited),
     /// Lines that were not checked for one cause.
     Lines(String),
@@ -57,7 +58,8 @@ fn told<'a>(report: &'a Report, groups: &'a [Group<'a>]) -> impl Iterator<Item =
     });
     let findings = |findings: &'a [Finding]| findings.iter().map(Told::Finding);
     let excluded = report.excluded.iter().map(Told::Excluded);
-    misbehaviour.chain(findings(errors)).chain(unchecked).chain(findings(others)).chain(excluded)
+    let accepted = report.accepted.iter().map(Told::Accepted);
+    misbehaviour.chain(findings(errors)).chain(unchecked).chain(findings(others)).chain(accepted).chain(excluded)
 }
 
 /// How many there are of each kind.
@@ -78,7 +80,7 @@ impl Told<'_> {
         match self {
             Self::Misbehaviour(_) | Self::NotChecked(_) | Self::Lines(_) => Severity::Error,
             Self::Finding(finding) => finding.severity(),
-            Self::Excluded(_) => Severity::Note,
+            Self::Accepted(_) | Self::Excluded(_) => Severity::Note,
         }
     }
 
@@ -86,6 +88,7 @@ impl Told<'_> {
         match self {
             Self::Misbehaviour(_) => "the database misbehaved",
             Self::Finding(finding) => finding.code.name(),
+            Self::Accepted(_) => "accepted",
             Self::NotChecked(_) | Self::Lines(_) => "not checked",
             Self::Excluded(_) => "excluded",
         }
@@ -94,6 +97,7 @@ impl Told<'_> {
     fn place(&self) -> Option<Place> {
         match self {
             Self::Finding(finding) => finding.place.clone(),
+            Self::Accepted(accepted) => accepted.finding.place.clone(),
             Self::NotChecked(line) => Some(line.place.clone()),
             Self::Excluded((path, _)) => Some(path.into()),
             Self::Misbehaviour(_) | Self::Lines(_) => None,
@@ -104,6 +108,9 @@ impl Told<'_> {
         let text = match self {
             Self::Misbehaviour(one) => one.message.clone(),
             Self::Finding(finding) => finding.text(),
+            Self::Accepted(Accepted { finding, by }) => {
+                format!("{}: {}\n{}", finding.code.name(), finding.message, by.in_words())
+            }
             Self::NotChecked(line) => format!("{}: {}", line.module, line.reason),
             Self::Lines(summary) => summary.clone(),
             Self::Excluded((_, why)) => format!("excluded ({why})"),

@@ -26,6 +26,9 @@ pub(super) fn write(report: &Report, options: &RenderOptions, out: &mut dyn Writ
         }
         writeln!(out)?;
     }
+    for accepted in &report.accepted {
+        put(out, &format!("{}    {}\n\n", shown(&accepted.finding, options), safe(&accepted.by.in_words())))?;
+    }
     if options.verbose {
         report.skipped.iter().try_for_each(|skipped| put(out, &unaudited("skipped", skipped)))?;
     }
@@ -91,6 +94,9 @@ pub(super) fn verdict(report: &Report, options: &RenderOptions) -> String {
             1 => words.push(format!("1 {severity}")),
             n => words.push(format!("{n} {severity}s")),
         }
+    }
+    if !report.accepted.is_empty() {
+        words.push(format!("{} accepted", report.accepted.len()));
     }
     if !report.files.is_empty() {
         words.push(format!("{} proved", report.proved));

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::each::Each;
-use super::{Ending, Finding, Place, RenderOptions, Report, Unaudited};
+use super::{Accepted, Ending, Finding, Place, RenderOptions, Report, Unaudited};
 
 /// The JSON Schema (draft 2020-12) of the document.
 pub const SCHEMA: &str = include_str!("audit.schema.json");
@@ -24,7 +24,9 @@ struct Document<'a> {
     database: Option<Value>,
     policy: Option<String>,
     base_policy: Option<String>,
+    policy_warn: Option<String>,
     findings: Each<'a, Finding>,
+    accepted: Each<'a, Accepted>,
     skipped: Each<'a, Unaudited>,
     unchecked: Each<'a, Unaudited>,
     misbehaviour: Option<Value>,
@@ -52,7 +54,9 @@ pub(super) fn write(report: &Report, options: &RenderOptions, out: &mut dyn Writ
             .map(|tree| json!({"name": tree.name, "tree_size": tree.size, "current": tree.is_current})),
         policy: policies.now.map(|path| path.display().to_string()),
         base_policy: policies.base.map(|path| path.display().to_string()),
+        policy_warn: policies.warn,
         findings: Each { items: &report.findings, value: &finding },
+        accepted: Each { items: &report.accepted, value: &accepted },
         skipped: Each { items: &report.skipped, value: &unaudited },
         unchecked: Each { items: &report.unchecked, value: &unaudited },
         misbehaviour: report
@@ -77,6 +81,17 @@ fn finding(finding: &Finding) -> Value {
         "meaning": finding.code.meaning(),
         "help": finding.advice(),
     })
+}
+
+fn accepted(accepted: &Accepted) -> Value {
+    let mut value = finding(&accepted.finding);
+    let by = &accepted.by;
+    value["accepted"] = json!({
+        "reason": by.reason,
+        "expires": by.expires(),
+        "place": place(&by.place),
+    });
+    value
 }
 
 fn place(place: &Place) -> Value {

@@ -1,11 +1,11 @@
 //! JUnit XML for test reports, as Jenkins and GitLab read it. Each file is a suite, each finding a failure, each line that
-//! could not be checked an error, and the proved lines together are one test that passed.
+//! could not be checked an error, each accepted finding a skipped test, and the proved lines together are one test that passed.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::{Finding, Place, RenderOptions, Report, Root, Unaudited};
+use super::{Accepted, Finding, Place, RenderOptions, Report, Root, Unaudited};
 
 /// GitLab reads no file with more than 250,000 elements and attributes (issue 507482 of gitlab-org/gitlab).
 /// A case has at most seven, and its suite, if it is the only one there, six.
@@ -18,6 +18,7 @@ const MAX_BYTES: usize = 20_000_000;
 #[derive(Clone, Copy)]
 enum Case<'a> {
     Finding(&'a Finding),
+    Accepted(&'a Accepted),
     NotChecked(&'a Unaudited),
     Excluded(&'a (PathBuf, String)),
 }
@@ -49,7 +50,8 @@ fn suites<'a>(report: &'a Report, root: &Root) -> Suites<'a> {
     let (mut of_file, mut cases, mut bytes) = (HashMap::new(), 0, 0);
     let findings = report.findings.iter().map(Case::Finding);
     let unchecked = report.unchecked.iter().map(Case::NotChecked);
-    for case in findings.chain(unchecked).chain(report.excluded.iter().map(Case::Excluded)) {
+    let accepted = report.accepted.iter().map(Case::Accepted);
+    for case in findings.chain(unchecked).chain(accepted).chain(report.excluded.iter().map(Case::Excluded)) {
         let file = case.suite();
         // Each case may begin a suite, which has its name once more.
         let name = || escaped(&root.shown(file).display().to_string());
@@ -100,7 +102,9 @@ impl<'a> Case<'a> {
     /// The file that names its suite.
     fn suite(self) -> &'a Path {
         match self {
-            Self::Finding(finding) => finding.place.as_ref().map_or(Path::new("the environment"), |place| &place.file),
+            Self::Finding(finding) | Self::Accepted(Accepted { finding, .. }) => {
+                finding.place.as_ref().map_or(Path::new("the environment"), |place| &place.file)
+            }
             Self::NotChecked(line) => &line.place.file,
             Self::Excluded(_) => Path::new("excluded"),
         }
@@ -124,6 +128,13 @@ impl<'a> Case<'a> {
                 let error = format!("<error message=\"not checked: {}\"/>", escaped(&line.reason));
                 let name = format!("{} {}", line.module, shown(&line.place));
                 case(&name, &attribute(&line.place).unwrap_or_default(), &error)
+            }
+            Self::Accepted(Accepted { finding, by }) => {
+                let place = finding.place.as_ref();
+                let words = format!("{}; {}", by.in_words(), finding.message);
+                let skipped = format!("<skipped message=\"{}\"/>", escaped(&words));
+                let name = format!("{} {}", finding.code.name(), place.map(shown).unwrap_or_default());
+                case(&name, &place.and_then(attribute).unwrap_or_default(), &skipped)
             }
             // A skipped test.
             Self::Excluded((path, why)) => {

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::io::Write;
+use std::path::Path;
 
 use serde_json::{Value, json};
 

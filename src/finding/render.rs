@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{RenderOptions, Report, github, human, json, junit, sarif};
+use super::{RenderOptions, Report, github, human, json, junit, markdown, sarif};
 
 /// The format of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -17,6 +17,8 @@ pub enum Format {
     Junit,
     /// Workflow annotations for GitHub Actions
     Github,
+    /// Markdown for a comment in a pull request
+    Markdown,
 }
 
 /// Writes `report` to `out`, in many small pieces.
@@ -27,5 +29,6 @@ pub fn render(report: &Report, format: Format, options: &RenderOptions, out: &mu
         Format::Sarif => sarif::write(report, options, out),
         Format::Junit => junit::write(report, options, out),
         Format::Github => github::write(report, options, out),
+        Format::Markdown => markdown::write(report, options, out),
     }
 }

@@ -1,7 +1,7 @@
 //! SARIF 2.1.0 for code-scanning tools (<https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>), in the subset and
 //! within the limits of GitHub (its page "SARIF support for code scanning").
 //!
-//! Findings are results. Unchecked lines and a database that misbehaved are notifications of an unsuccessful run, so that no
+//! Findings are results; accepted ones have a suppression with the reason. Unchecked lines and a database that misbehaved are notifications of an unsuccessful run, so that no
 //! tool treats missing results as a pass.
 
 use std::io::{self, Write};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::each::Each;
-use super::{Code, Finding, Misbehaviour, Place, RenderOptions, Report, Root, Unaudited};
+use super::{Acceptance, Code, Finding, Misbehaviour, Place, RenderOptions, Report, Root, Unaudited};
 
 /// GitHub shows the first 5,000 results of a run, and rejects 25,001. Also the limit of notifications, which is our own.
 const MAX_RESULTS: usize = 5000;
@@ -41,7 +41,7 @@ struct Document<'a> {
 struct Run<'a> {
     tool: Value,
     properties: Value,
-    results: Each<'a, Finding>,
+    results: Each<'a, One<'a>>,
     invocations: [Invocation<'a>; 1],
 }
 
@@ -50,6 +50,12 @@ struct Run<'a> {
 struct Invocation<'a> {
     execution_successful: bool,
     tool_execution_notifications: Each<'a, Notification<'a>>,
+}
+
+/// A result: a finding, and why it is accepted.
+struct One<'a> {
+    finding: &'a Finding,
+    by: Option<&'a Acceptance>,
 }
 
 /// Something to say that is not a result.
@@ -62,12 +68,22 @@ enum Notification<'a> {
 }
 
 pub(super) fn write(report: &Report, options: &RenderOptions, out: &mut dyn Write) -> io::Result<()> {
-    let mut codes: Vec<Code> = report.findings.iter().map(|finding| finding.code).collect();
+    let findings = report.findings.iter().map(|finding| One { finding, by: None });
+    let accepted = report.accepted.iter().map(|one| One { finding: &one.finding, by: Some(&*one.by) });
+    let all: Vec<One<'_>> = findings.chain(accepted).collect();
+    let mut codes: Vec<Code> = all.iter().map(|one| one.finding.code).collect();
     codes.sort_unstable();
     codes.dedup();
-    let result = |finding: &Finding| result(finding, &codes, &options.root);
-    let results = fitting(&report.findings, &result);
-    let more = report.findings.len() - results.len();
+    let result = |one: &One<'_>| {
+        let mut value = result(one.finding, &codes, &options.root);
+        // Either all results of a run have this property, or none (section 3.27.23).
+        if !report.accepted.is_empty() {
+            value["suppressions"] = one.by.into_iter().map(suppression).collect();
+        }
+        value
+    };
+    let results = fitting(&all, &result);
+    let more = all.len() - results.len();
     let notifications = notifications(report, more, &options.root);
     let policies = report.policies.as_ref().map(ToString::to_string);
     let base =
@@ -172,6 +188,12 @@ fn result(finding: &Finding, codes: &[Code], root: &Root) -> Value {
         "partialFingerprints": {"primaryLocationLineHash": format!("{fingerprint}:1"), "sumgate/1": fingerprint},
         "locations": locations,
     })
+}
+
+/// The policy is a file of its own, not the source of the result (section 3.35.2).
+fn suppression(by: &Acceptance) -> Value {
+    let justification = format!("{} ({}, {})", by.reason, by.until(), by.place);
+    json!({"kind": "external", "status": "accepted", "justification": cut(&justification)})
 }
 
 /// A location in the repository; of a file elsewhere, that of the module. GitHub rejects a result without a file in the repository,

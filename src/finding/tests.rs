@@ -32,6 +32,12 @@ pub(super) fn unaudited(line: u32, reason: &str) -> Unaudited {
     Unaudited { place: place(line), module: "a.com/c@v1.0.0".to_owned(), reason: reason.to_owned(), cause: None }
 }
 
+pub(super) fn accepted(finding: Finding) -> Accepted {
+    let place = Place { file: Path::new(HOSTILE).into(), line: Some(9) };
+    let until = finding.place.as_ref().map(|_| jiff::civil::date(2027, 6, 30));
+    Accepted { finding, by: Arc::new(Acceptance { reason: HOSTILE.to_owned(), until, place }) }
+}
+
 fn base(digits: &str, work_tree: &str) -> ComparedWith {
     ComparedWith { work_tree: PathBuf::from(work_tree), commit: digits.repeat(4) }
 }
@@ -59,7 +65,11 @@ pub(super) fn reports() -> Vec<(Report, Ending)> {
         (with(finding(Code::DroppedLine, 2, "dropped")), Ending::Clean),
         (with(finding(Code::UnknownAlgorithm, 2, "unknown")), Ending::Findings),
         (with(finding(Code::HashMismatch, 2, HOSTILE)), Ending::Findings),
-        (with(nowhere), Ending::Findings),
+        (with(nowhere.clone()), Ending::Findings),
+        (
+            Report { accepted: vec![accepted(finding(Code::HashMismatch, 2, HOSTILE)), accepted(nowhere)], ..clean() },
+            Ending::Clean,
+        ),
         (
             Report { unchecked: vec![unaudited(4, HOSTILE)], ..with(finding(Code::HashMismatch, 2, "x")) },
             Ending::NotFinished,
@@ -107,8 +117,8 @@ fn human_reports_have_facts_advice_once_and_a_verdict_last() {
     assert!(text.ends_with("\nfailed: 2 errors, 7 proved, tree of 57 records of sum.golang.org\n"), "{text}");
     let last = |report: &Report| rendered(report, Format::Human).lines().last().unwrap().to_owned();
     assert_eq!(last(&clean()), "clean: 7 proved, tree of 57 records of sum.golang.org");
-    assert!(last(&reports()[9].0).starts_with("NOT FINISHED, 1 not checked: 1 error"));
-    assert!(last(&reports()[10].0).starts_with("THE DATABASE MISBEHAVED, evidence in /x/fork.txt"));
+    assert!(last(&reports()[10].0).starts_with("NOT FINISHED, 1 not checked: 1 error"));
+    assert!(last(&reports()[11].0).starts_with("THE DATABASE MISBEHAVED, evidence in /x/fork.txt"));
     let since = Report { base: vec![base("0123456789", "/x")], ..clean() };
     let commit = "0123456789".repeat(4);
     assert_eq!(last(&since), format!("clean: 7 proved, new since {commit}, tree of 57 records of sum.golang.org"));
@@ -199,7 +209,7 @@ fn no_path_begins_a_workflow_command() {
 
 #[test]
 fn workflow_commands_have_file_line_and_title() {
-    let (report, _) = &reports()[9];
+    let (report, _) = &reports()[10];
     let text = rendered(report, Format::Github);
     let lines: Vec<&str> = text.lines().collect();
     assert!(
@@ -297,4 +307,42 @@ fn junit_is_valid_xml_with_the_right_counts() {
         assert_eq!(errors, report.unchecked.len() + usize::from(report.misbehaviour.is_some()));
         assert!(!text.chars().any(|c| c != '\n' && c.is_control()), "{text:?}");
     }
+}
+
+#[test]
+fn an_accepted_finding_is_in_every_format_with_its_reason_and_does_not_fail() {
+    let by =
+        Acceptance { reason: "ours, not public yet".to_owned(), until: None, place: Path::new("sumgate.toml").into() };
+    let one = Accepted { finding: finding(Code::UnknownVersion, 3, "the old one"), by: Arc::new(by) };
+    let report = Report { findings: vec![finding(Code::DroppedLine, 2, "dropped")], accepted: vec![one], ..clean() };
+    assert_eq!(report.ending(Severity::Warning), Ending::Clean);
+    let words = "accepted for good (sumgate.toml): ours, not public yet";
+    let text = rendered(&report, Format::Human);
+    assert!(text.contains("sub dir/go.sum:3: error[unknown-version]: the old one\n"), "{text}");
+    assert!(
+        text.contains(&format!("\n    {words}\n")) && text.contains("\nclean: 1 note, 1 accepted, 7 proved"),
+        "{text}"
+    );
+    let text = rendered(&report, Format::Github);
+    let command =
+        "::notice file=sub/sub dir/go.sum,line=3,title=accepted::unknown-version: the old one%0Aaccepted for good";
+    assert!(text.contains(command), "{text}");
+    let text = rendered(&report, Format::Junit);
+    assert!(text.contains(&format!("<skipped message=\"{words}; the old one\"/>")), "{text}");
+    assert!(text.contains("tests=\"2\" failures=\"1\" errors=\"0\" skipped=\"1\""), "{text}");
+    let of = |format| -> Value { serde_json::from_str(&rendered(&report, format)).unwrap() };
+    let json = of(Format::Json);
+    assert_eq!((json["findings"].as_array().unwrap().len(), &json["ending"]), (1, &"clean".into()));
+    let expected = serde_json::json!({"reason": "ours, not public yet", "expires": "never", "place": {"file": "sumgate.toml", "line": null}});
+    assert_eq!(
+        (&json["accepted"][0]["accepted"], &json["accepted"][0]["code"]),
+        (&expected, &"unknown-version".into())
+    );
+    let results = of(Format::Sarif)["runs"][0]["results"].clone();
+    assert_eq!(results[0]["suppressions"], serde_json::json!([]), "all results of a run have it, or none");
+    let expected = "ours, not public yet (for good, sumgate.toml)";
+    let suppression = serde_json::json!([{"kind": "external", "status": "accepted", "justification": expected}]);
+    assert_eq!((&results[1]["ruleId"], &results[1]["suppressions"]), (&"unknown-version".into(), &suppression));
+    let without = Report { accepted: Vec::new(), ..report };
+    assert!(!rendered(&without, Format::Sarif).contains("suppressions"));
 }

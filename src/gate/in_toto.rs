@@ -34,6 +34,8 @@ pub fn attestation(outcome: &Outcome) -> Value {
             "commandExitCode": outcome.ended.code(),
             "treeHeads": heads.collect::<Vec<_>>(),
             "modules": released.iter().map(|(key, file)| module(key, file)).collect::<Vec<_>>(),
+            // By rules of the policy that only warn.
+            "warned": outcome.events.warned.keys().map(|(module, kind)| name(module, *kind)).collect::<Vec<_>>(),
             "refused": outcome.events.refused.keys().map(|(module, kind)| name(module, *kind)).collect::<Vec<_>>(),
         },
     })

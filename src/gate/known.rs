@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::finding::{Code, Finding};
 use crate::release::Events;
 use gomodule::artifact::Kind;
 use gomodule::dirhash::H1;
@@ -32,4 +33,10 @@ pub fn known(before: &Known, events: &Events) -> Known {
         (key.clone(), KnownFile { h1: file.basis.h1(), proved })
     });
     before.clone().into_iter().chain(released.filter(|((_, kind), _)| *kind != Kind::Info)).collect()
+}
+
+/// What rules of the policy that only warn say of released files.
+pub fn policy_warnings(events: &Events) -> Vec<Finding> {
+    let files = events.warned.iter().flat_map(|((module, _), warnings)| warnings.iter().map(move |one| (module, one)));
+    files.map(|(module, one)| Finding::new(Code::PolicyWarning, format!("{module} {one}")).about(module)).collect()
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::child::Ended;
-use crate::finding::{Code, Finding, PoliciesInForce, Severity};
+use crate::finding::{Accepted, Code, Finding, PoliciesInForce, Severity};
 use crate::policy::Exception;
 use crate::release::{Basis, Events};
 
@@ -51,6 +51,8 @@ pub struct Outcome {
     pub installed: Vec<PathBuf>,
     /// All findings; refusals are in `events`.
     pub findings: Vec<Finding>,
+    /// Findings that the policy accepts: they do not count for the exit code.
+    pub accepted: Vec<Accepted>,
     /// The policies that applied.
     pub policies: PoliciesInForce,
     /// Exceptions of the policy that were not used.
@@ -109,8 +111,13 @@ impl Outcome {
 
     /// Why the caches must not be sealed: later jobs trust a seal.
     pub fn unfit_to_seal(&self, deny: Severity) -> Option<&'static str> {
-        if self.verdict(deny.min(Severity::Warning)).is_some() {
+        let bound = deny.min(Severity::Warning);
+        if self.verdict(bound).is_some() {
             return Some("something was refused or found");
+        }
+        // It is accepted here and now; a later job may have another policy.
+        if self.accepted.iter().any(|one| one.finding.severity() >= bound) {
+            return Some("a finding was accepted");
         }
         let is_left = self.findings.iter().any(|finding| finding.code == Code::ProcessLeft);
         is_left.then_some("a process of the command can still write to them")

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::Outcome;
+use crate::finding::{Accepted, Finding};
 use crate::release::ReleasedFile;
 use gomodule::artifact::Kind;
 use gomodule::module::ModuleVersion;
@@ -25,18 +26,6 @@ pub fn report(outcome: &Outcome) -> Value {
             "quarantine": paths(&file.quarantine),
         })
     });
-    let findings = outcome.findings.iter().map(|finding| {
-        json!({
-            "code": finding.code.name(),
-            "severity": finding.severity().name(),
-            // Any place; the field is older than findings about other places than programs.
-            "program": finding.place.as_ref().map(ToString::to_string),
-            "module": finding.module,
-            "message": finding.message,
-            "facts": finding.facts.iter().map(|(name, value)| json!({"name": name, "value": value})).collect::<Vec<_>>(),
-            "help": finding.advice(),
-        })
-    });
     let databases = outcome.databases.iter().map(|database| {
         json!({"name": database.name, "key": database.key, "head": database.head, "fork_evidence": database.fork.as_ref().map(|path| path.display().to_string())})
     });
@@ -51,18 +40,40 @@ pub fn report(outcome: &Outcome) -> Value {
         "upstream": outcome.upstream,
         "policy": outcome.policies.now.as_ref().map(|path| path.display().to_string()),
         "base_policy": outcome.policies.base.as_ref().map(|path| path.display().to_string()),
+        "policy_warn": outcome.policies.warn,
         "databases": databases.collect::<Vec<_>>(),
         "kept_settings": outcome.kept.iter().map(|(name, value)| (name.clone(), json!(value))).collect::<serde_json::Map<_, _>>(),
         "removed_variables": outcome.removed.iter().map(|(name, why)| json!({"name": name, "why": why})).collect::<Vec<_>>(),
         "caches": outcome.caches,
         "programs": paths(&outcome.programs),
         "installed": paths(&outcome.installed),
-        "findings": findings.collect::<Vec<_>>(),
+        "findings": outcome.findings.iter().map(finding).collect::<Vec<_>>(),
+        "accepted": outcome.accepted.iter().map(accepted).collect::<Vec<_>>(),
         "released": released.collect::<Vec<_>>(),
         "refused": refused.collect::<Vec<_>>(),
         "unused_exceptions": unused.collect::<Vec<_>>(),
         "not_listed": outcome.events.dropped,
     })
+}
+
+fn finding(finding: &Finding) -> Value {
+    json!({
+        "code": finding.code.name(),
+        "severity": finding.severity().name(),
+        // Any place; the field is older than findings about other places than programs.
+        "program": finding.place.as_ref().map(ToString::to_string),
+        "module": finding.module,
+        "message": finding.message,
+        "facts": finding.facts.iter().map(|(name, value)| json!({"name": name, "value": value})).collect::<Vec<_>>(),
+        "help": finding.advice(),
+    })
+}
+
+fn accepted(accepted: &Accepted) -> Value {
+    let by = &accepted.by;
+    let mut value = finding(&accepted.finding);
+    value["accepted"] = json!({"reason": by.reason, "expires": by.expires(), "place": by.place.to_string()});
+    value
 }
 
 fn paths(paths: &[PathBuf]) -> Vec<String> {

@@ -15,6 +15,7 @@ use tokio::process::Command;
 use crate::base::bounded::text_bounded;
 use crate::base::limits::MAX_ANSWER;
 use crate::base::process::{Limits, ProcessError, run_blocking};
+use crate::base::tree::open_file;
 
 /// The defaults of `go` for settings that are read here (`go help environment`).
 const DEFAULTS: [(&str, &str); 4] = [
@@ -175,7 +176,7 @@ impl GoEnv {
         if matches!(path, "" | "off") {
             return Ok(Vec::new());
         }
-        let text = match std::fs::File::open(path) {
+        let text = match open_file(Path::new(path)) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             opened => text_bounded(opened?, MAX_FILE)?,
         };

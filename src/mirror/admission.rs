@@ -11,7 +11,7 @@ use futures_util::{StreamExt, stream};
 use super::error::MirrorError;
 use crate::base::clock::Clock;
 use crate::base::lock::lock;
-use crate::policy::{self, Age, Denial, Exception, Facts, InForce, Policy};
+use crate::policy::{self, Age, Decision, Denial, Exception, Facts, InForce, Policy};
 use crate::release::{Expectations, ReleaseError};
 use crate::sumdb::ModuleRecord;
 use gomodule::module::{ModulePath, ModuleVersion, Version};
@@ -49,9 +49,9 @@ impl Admission {
         is_any.then_some(Self { policies, clock, used: Mutex::default() })
     }
 
-    /// Whether a policy has to know which versions are retracted.
-    pub(crate) fn needs_retractions(&self) -> bool {
-        self.policies.all().any(Policy::needs_retractions)
+    /// Whether this holds for one of the policies.
+    pub(crate) fn any(&self, holds: fn(&Policy) -> bool) -> bool {
+        self.policies.all().any(holds)
     }
 
     /// The exceptions of the present policy that lifted nothing so far.
@@ -60,20 +60,16 @@ impl Admission {
         self.policies.now.iter().flat_map(|policy| policy.unused(&used)).cloned().collect()
     }
 
-    pub(crate) fn check(&self, known: &Known) -> Result<(), MirrorError> {
+    /// Refuses what a rule denies. Returns what the rules that only warn would deny.
+    pub(crate) fn check(&self, known: &Known) -> Result<Vec<Denial>, MirrorError> {
         let today = policy::day(self.clock.now().wall);
-        let mut denial = None;
-        if let Some(policy) = &self.policies.now {
-            let verdict = policy::judge(policy, &known.now, today);
-            lock(&self.used).extend(&verdict.used);
-            denial = verdict.denial;
-        }
-        if let (Some(policy), None) = (&self.policies.base, &denial) {
-            denial = policy::judge(policy, &known.base, today).denial.map(Denial::at_the_base);
-        }
+        let verdict = |policy: &Option<Policy>, facts| Some(policy::judge(policy.as_ref()?, facts, today));
+        let now = verdict(&self.policies.now, &known.now);
+        lock(&self.used).extend(now.iter().flat_map(|verdict| &verdict.used));
+        let Decision { denial, warnings } = Decision::of(now, verdict(&self.policies.base, &known.base));
         let denied =
             |denial| MirrorError::Denied { module: Box::new(known.now.module.clone()), denial: Box::new(denial) };
-        denial.map_or(Ok(()), |denial| Err(denied(denial)))
+        denial.map_or(Ok(warnings), |denial| Err(denied(denial)))
     }
 
     /// Refuses by name, and by what the database says of the version. Returns what is known after that.
@@ -82,10 +78,19 @@ impl Admission {
         module: &ModuleVersion,
         expectations: &Expectations,
     ) -> Result<Known, MirrorError> {
+        self.examined(module, expectations, Policy::needs_record).await
+    }
+
+    async fn examined(
+        &self,
+        module: &ModuleVersion,
+        expectations: &Expectations,
+        needs_record: fn(&Policy) -> bool,
+    ) -> Result<Known, MirrorError> {
         let mut known = Known { now: Facts::of(module.clone()), base: Facts::of(module.clone()) };
         // The database is not asked for a version that its name alone forbids.
         self.check(&known)?;
-        if self.policies.all().any(Policy::needs_record) {
+        if self.any(needs_record) {
             self.date(&mut known, module, expectations).await?;
             self.check(&known)?;
         }
@@ -134,7 +139,8 @@ impl Admission {
     /// The version, if it is denied. One that cannot be looked up now stays in the list; its zip is checked on request.
     async fn denies(&self, path: &ModulePath, version: Version, expectations: &Expectations) -> Option<Version> {
         let module = ModuleVersion::new(path.clone(), version.clone()).ok()?;
-        let examined = self.examine(&module, expectations).await;
+        // For a list, the database is not asked about what only gets a warning.
+        let examined = self.examined(&module, expectations, Policy::denies_by_record).await;
         matches!(examined, Err(MirrorError::Denied { .. })).then_some(version)
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::absence::Absent;
+use super::reserved::REFUSED_WORDS;
 use super::route::RouteError;
 use crate::base::fault::Fault;
 use crate::policy::Denial;
@@ -27,6 +28,15 @@ pub(crate) enum MirrorError {
         host = .0.host()
     )]
     PrivateName(ModulePath),
+    /// Its name was kept from databases before, and is not sent to anybody now.
+    #[error(
+        "the name {path} was sent neither to the checksum database nor to an upstream, because {pinned} is pinned here, as a \
+         private module is. Name it with --private PATTERNS or --nosumdb PATTERNS, as when it was pinned; if it is \
+         public now, forget its pins: sumgate cache pins forget {pinned}@VERSION"
+    )]
+    PinnedName { path: ModulePath, pinned: ModulePath },
+    #[error("{0} {REFUSED_WORDS}")]
+    Reserved(ModulePath),
     #[error("{0}")]
     Absent(Absent),
     #[error(
@@ -64,7 +74,11 @@ impl MirrorError {
             Self::Absent(_) => Fault::Absent,
             Self::NotStored(_) => Fault::NotServed,
             Self::Request(error) => error.fault(),
-            Self::Denied { .. } | Self::PrivateName(_) | Self::NothingLeft(_) => Fault::Refused,
+            Self::Denied { .. }
+            | Self::PrivateName(_)
+            | Self::PinnedName { .. }
+            | Self::Reserved(_)
+            | Self::NothingLeft(_) => Fault::Refused,
             Self::UnknownRetractions { .. } | Self::NotYet { .. } => Fault::Upstream,
             Self::Release(error) => error.fault(),
         }
@@ -112,6 +126,10 @@ impl MirrorError {
             Self::PrivateName(_) => {
                 Some(("private-name", "name the host with --private or --nosumdb, or use another one"))
             }
+            Self::PinnedName { .. } => {
+                Some(("not-named", "name the private module with --private, as when it was pinned"))
+            }
+            Self::Reserved(_) => Some(("reserved", "use another module: this one shows whether a mirror is asked")),
             Self::NothingLeft(_) => Some(("nothing-left", "name a version, or ask the owner of the policy")),
             Self::Request(_)
             | Self::Absent(_)

@@ -18,6 +18,7 @@ use super::metadata::raw::{WholeList, info_version};
 use super::metadata::versions::newest_of;
 use super::retractions::{Retracted, Retractions};
 use crate::base::fault::Fault;
+use crate::policy::Policy;
 use crate::release::blocking;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::{ModulePath, ModuleVersion, Version};
@@ -47,6 +48,11 @@ pub(super) struct Lists {
 }
 
 impl Lists {
+    /// The policies, if a rule of them may deny: a rule that only warns leaves a list as it is.
+    fn denying(&self) -> Option<&Admission> {
+        self.admission.as_ref().filter(|admission| admission.any(Policy::may_deny))
+    }
+
     /// `@v/list`: one version a line.
     pub(super) async fn list(&self, path: &ModulePath) -> Result<Cached, MirrorError> {
         let whole = match self.infos.metadata.whole_list(path).await {
@@ -87,7 +93,7 @@ impl Lists {
             }
             latest => latest?,
         };
-        let Some(admission) = &self.admission else { return Ok(latest) };
+        let Some(admission) = self.denying() else { return Ok(latest) };
         let newest = info_version(path, &latest.body)?;
         let (filtered, cached) = match self.infos.metadata.whole_list(path).await {
             // It has no tagged version.
@@ -152,7 +158,7 @@ impl Lists {
 
     async fn filter(&self, path: &ModulePath, whole: &WholeList) -> Result<Filtered, MirrorError> {
         let mut versions = whole.versions.clone();
-        if let Some(admission) = &self.admission {
+        if let Some(admission) = self.denying() {
             let expectations = &self.infos.context.expectations;
             versions = admission.allowed(path, versions, expectations).await;
             if let (true, Some(version)) = (versions.is_empty(), newest_of(&whole.versions)) {

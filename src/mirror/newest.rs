@@ -20,7 +20,7 @@ impl Newest<'_> {
     /// Gets go.mod and `.info` of the newest version that the database knows, and notes it. Returns what that added to the
     /// store: nothing, if no upstream lists the module.
     pub(crate) async fn fetch(&self, path: &ModulePath) -> Result<Vec<Prefetched>, MirrorError> {
-        self.0.pipeline.may_name(path)?;
+        self.0.pipeline.may_name(path).await?;
         let Some(newest) = self.listed(path).await? else { return Ok(Vec::new()) };
         let mut added = Vec::new();
         for kind in [Kind::Mod, Kind::Info] {

@@ -9,15 +9,23 @@ use super::infos::Infos;
 use super::lists::Lists;
 use super::metadata::raw::RawMetadata;
 use super::not_yet::Holds;
+use super::reserved::is_reserved;
 use super::retractions::Retracted;
 use crate::base::clock::Clock;
-use crate::base::fault::Fault;
-use crate::policy::{Exception, InForce};
-use crate::release::{Context, EventLog, Expectations, Released};
+use crate::base::fault::{Fault, in_full};
+use crate::policy::{Denial, Exception, InForce, Policy};
+use crate::release::{Context, EventLog, Expectations, Released, blocking};
 use crate::store::Store;
 use crate::upstream::Router;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::ModulePath;
+
+/// A proved file that the policy allows.
+pub(crate) struct Admitted {
+    pub(super) file: Released,
+    /// What rules that only warn say of it.
+    pub(super) warnings: Vec<String>,
+}
 
 /// Cheap to clone; clones share all state.
 #[derive(Clone)]
@@ -64,19 +72,33 @@ impl Pipeline {
     }
 
     /// Whether upstreams and databases may be asked about a module.
-    pub(super) fn may_name(&self, path: &ModulePath) -> Result<(), MirrorError> {
-        let withheld = self.context.expectations.withhold(path);
-        if withheld { Err(MirrorError::PrivateName(path.clone())) } else { Ok(()) }
+    pub(super) async fn may_name(&self, path: &ModulePath) -> Result<(), MirrorError> {
+        if is_reserved(path) {
+            return Err(MirrorError::Reserved(path.clone()));
+        }
+        let Context { expectations, store, offline, .. } = &*self.context;
+        if expectations.withhold(path) {
+            return Err(MirrorError::PrivateName(path.clone()));
+        }
+        if *offline || expectations.exempt.exempts(path) {
+            return Ok(());
+        }
+        let asked = path.clone();
+        let pinned = blocking(store, move |store| Ok(store.pins().at_or_above(&asked)?)).await?;
+        pinned.map_or(Ok(()), |pinned| Err(MirrorError::PinnedName { path: path.clone(), pinned }))
     }
 
     /// The proved file of `artifact`, open, if the policy lets it in.
-    pub(super) async fn release(&self, artifact: &Artifact) -> Result<Released, MirrorError> {
-        let released = match self.may_name(&artifact.module.path) {
+    pub(super) async fn release(&self, artifact: &Artifact) -> Result<Admitted, MirrorError> {
+        let released = match self.may_name(&artifact.module.path).await {
             Ok(()) => self.release_admitted(artifact).await,
             Err(error) => Err(error),
         };
         match &released {
-            Ok(file) => self.context.events.released(artifact, file.basis(), file.identity().size(), file.source()),
+            Ok(Admitted { file, warnings }) => {
+                self.context.events.released(artifact, file.basis(), file.identity().size(), file.source());
+                self.context.events.warned(artifact, warnings);
+            }
             Err(error) => {
                 let is_absent = matches!(error.fault(), Fault::Absent | Fault::NotServed);
                 self.context.events.refused(artifact, error, error.refusal(), is_absent);
@@ -85,22 +107,23 @@ impl Pipeline {
         released
     }
 
-    async fn release_admitted(&self, artifact: &Artifact) -> Result<Released, MirrorError> {
+    async fn release_admitted(&self, artifact: &Artifact) -> Result<Admitted, MirrorError> {
         let (Kind::Zip, Some(admission)) = (artifact.kind, &self.lists.admission) else {
-            return self.holds.release(artifact).await;
+            return Ok(Admitted { file: self.holds.release(artifact).await?, warnings: Vec::new() });
         };
+        let mut warnings = Vec::new();
         let mut known = admission.examine(&artifact.module, &self.context.expectations).await?;
-        if admission.needs_retractions() {
-            let path = &artifact.module.path;
-            let retractions = self.lists.retracted.of(path).await?;
-            let covering = retractions.iter().find(|retraction| retraction.covers(&artifact.module.version));
-            let retracted = covering.map(|retraction| retraction.rationale.clone());
-            known.learn(|facts| facts.retracted = Some(retracted.clone()));
+        if admission.any(Policy::needs_retractions) {
+            match self.lists.retracted.rationale(&artifact.module).await {
+                Ok(retracted) => known.learn(|facts| facts.retracted = Some(retracted.clone())),
+                Err(error) if admission.any(Policy::denies_retracted) => return Err(error),
+                Err(error) => warnings.push(format!("may be retracted, which only warns: {}", in_full(&error))),
+            }
             admission.check(&known)?;
         }
-        let released = self.holds.release(artifact).await?;
-        known.learn(|facts| facts.zip_size = Some(released.identity().size()));
-        admission.check(&known)?;
-        Ok(released)
+        let file = self.holds.release(artifact).await?;
+        known.learn(|facts| facts.zip_size = Some(file.identity().size()));
+        warnings.extend(admission.check(&known)?.iter().map(Denial::as_warning));
+        Ok(Admitted { file, warnings })
     }
 }

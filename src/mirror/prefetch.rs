@@ -11,7 +11,7 @@ use super::error::MirrorError;
 use super::metadata::cache::Freshness;
 use super::metadata::raw::stored_info;
 use super::metadata::versions::versions_of;
-use super::pipeline::Pipeline;
+use super::pipeline::{Admitted, Pipeline};
 use crate::base::clock::Clock;
 use crate::policy::InForce;
 use crate::release::{ByteSource, EventLog, Expectations, ReleaseError, Released, blocking};
@@ -26,12 +26,14 @@ use gomodule::module::{ModulePath, ModuleVersion, Version};
 const LOOKUPS: usize = 128;
 
 /// A file that is in the store now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Prefetched {
     /// An `.info` has none.
     pub(crate) h1: Option<H1>,
     pub(crate) bytes: u64,
     pub(crate) was_here: bool,
+    /// What rules that only warn say of it.
+    pub(crate) warnings: Vec<String>,
 }
 
 pub(crate) struct Prefetch {
@@ -58,9 +60,12 @@ impl Prefetch {
         decided: &AtomicUsize,
     ) -> HashMap<ModuleVersion, Arc<SumdbError>> {
         let expectations = &self.pipeline.context.expectations;
-        let is_asked = |path| !expectations.exempt.exempts(path) && !expectations.withhold(path);
-        let covered = modules.iter().filter(|module| is_asked(&module.path));
-        let covered: Vec<ModuleVersion> = covered.cloned().collect();
+        let mut covered = Vec::new();
+        for module in modules.iter().filter(|module| !expectations.exempt.exempts(&module.path)) {
+            if self.pipeline.may_name(&module.path).await.is_ok() {
+                covered.push(module.clone());
+            }
+        }
         let answers = expectations.databases.lookup_all(&covered, LOOKUPS, decided).await;
         answers
             .into_iter()
@@ -77,37 +82,43 @@ impl Prefetch {
         &self,
         module: &ModuleVersion,
     ) -> Result<(Arc<ModuleRecord>, DatabaseId), MirrorError> {
-        self.pipeline.may_name(&module.path)?;
+        self.pipeline.may_name(&module.path).await?;
         Ok(self.pipeline.context.expectations.record(module).await?)
     }
 
     /// Downloads a file into the store, unless it is there.
     pub(crate) async fn get(&self, artifact: &Artifact) -> Result<Prefetched, MirrorError> {
         if artifact.kind == Kind::Info {
-            self.pipeline.may_name(&artifact.module.path)?;
+            self.pipeline.may_name(&artifact.module.path).await?;
             let was_here = self.kept_info(artifact).await?.is_some();
             let info = self.pipeline.metadata.info(artifact).await?;
             if info.freshness == Freshness::Uncached {
                 let why = "it sent wrong bytes recently, so its .info is not kept";
                 return Err(UpstreamError::invalid("that sent the .info", why).into());
             }
-            return Ok(Prefetched { h1: None, bytes: info.body.len() as u64, was_here });
+            return Ok(Prefetched { h1: None, bytes: info.body.len() as u64, was_here, warnings: Vec::new() });
         }
-        let released = self.pipeline.release(artifact).await?;
-        let was_here = *released.source() == ByteSource::Disk;
-        Ok(Prefetched { h1: Some(released.h1()), bytes: released.identity().size(), was_here })
+        let Admitted { file, warnings } = self.pipeline.release(artifact).await?;
+        let was_here = *file.source() == ByteSource::Disk;
+        Ok(Prefetched { h1: Some(file.h1()), bytes: file.identity().size(), was_here, warnings })
     }
 
     /// The proved file of `artifact`, open, with its length and its h1.
     pub(crate) async fn open_proved(&self, artifact: &Artifact) -> Result<(Arc<File>, u64, H1), MirrorError> {
-        let released = self.pipeline.release(artifact).await?;
+        let released = self.pipeline.release(artifact).await?.file;
         Ok((Arc::clone(released.file()), released.identity().size(), released.h1()))
+    }
+
+    /// The rationale of the author for retracting a version; `None` if it is not retracted.
+    pub(crate) async fn retracted(&self, module: &ModuleVersion) -> Result<Option<String>, MirrorError> {
+        self.pipeline.may_name(&module.path).await?;
+        self.pipeline.lists.retracted.rationale(module).await
     }
 
     /// The proved go.mod of a version.
     pub(crate) async fn go_mod(&self, module: &ModuleVersion) -> Result<String, MirrorError> {
         let artifact = Artifact { module: module.clone(), kind: Kind::Mod };
-        let released = self.pipeline.release(&artifact).await?;
+        let released = self.pipeline.release(&artifact).await?.file;
         let failed = move |cause| ReleaseError::read(&artifact, cause);
         let text = blocking(&Arc::new(released), move |go_mod| go_mod.go_mod().map_err(failed)).await?;
         Ok(String::from_utf8_lossy(&text).into_owned())
@@ -121,7 +132,7 @@ impl Prefetch {
         max: u64,
     ) -> Result<Option<Vec<u8>>, MirrorError> {
         let artifact = Artifact { module: module.clone(), kind: Kind::Zip };
-        let released = self.pipeline.release(&artifact).await?;
+        let released = self.pipeline.release(&artifact).await?.file;
         let name = format!("{module}/{name}");
         let failed = move |cause| ReleaseError::read(&artifact, std::io::Error::other(cause));
         let read = move |zip: &Released| file_in_zip(zip.file(), &name, max, &ZipLimits::default()).map_err(failed);

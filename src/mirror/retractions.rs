@@ -58,6 +58,13 @@ impl Retracted {
         Ok(stored.ok_or_else(|| MirrorError::UnknownRetractions { path: path.clone(), why })?.0)
     }
 
+    /// The rationale of the author for retracting a version; `None` if it is not retracted.
+    pub(crate) async fn rationale(&self, module: &ModuleVersion) -> Result<Option<String>, MirrorError> {
+        let retractions = self.of(&module.path).await?;
+        let covering = retractions.iter().find(|retraction| retraction.covers(&module.version));
+        Ok(covering.map(|retraction| retraction.rationale.clone()))
+    }
+
     /// What a module with these versions retracts: the newest that the database knows says so.
     pub(crate) async fn by_versions(
         &self,

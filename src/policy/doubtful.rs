@@ -4,7 +4,8 @@ use std::fmt;
 
 use jiff::civil::Date;
 
-use super::{Policy, in_words, wide::HOSTS};
+use super::wide::{HOSTS, two_public};
+use super::{Policy, in_words};
 use gomodule::goversion::GoVersion;
 
 /// Something doubtful, with its line in the file.
@@ -25,9 +26,10 @@ impl fmt::Display for Doubt {
 /// What is doubtful in a policy on a day, in the order of the file. `known_since` is the day of the oldest tree head whose time is
 /// known, before which no record is known to be in the database.
 pub fn doubtful(policy: &Policy, today: Date, known_since: Date) -> Vec<Doubt> {
-    let mut found: Vec<Doubt> = denials(policy).chain(expired(policy, today)).collect();
+    let mut found: Vec<Doubt> = denials(policy).chain(expired(policy, today)).chain(wide(policy)).collect();
     found.extend(min_age(policy, today, known_since));
     found.extend(misleading(policy));
+    found.extend(idle_warnings(policy));
     found.sort_by_key(|doubt| doubt.line);
     found
 }
@@ -76,13 +78,34 @@ fn denials(policy: &Policy) -> impl Iterator<Item = Doubt> {
 }
 
 fn expired(policy: &Policy, today: Date) -> impl Iterator<Item = Doubt> {
-    policy.exceptions.iter().filter(move |exception| !exception.expires.includes(today)).map(|exception| Doubt {
-        line: exception.line(),
-        words: format!(
-            "the exception for {} expired on {}: remove it, or set a later day",
-            exception.modules(),
-            exception.expires
-        ),
+    let exceptions = policy.exceptions.iter().filter(move |exception| !exception.expires.includes(today));
+    let exceptions = exceptions.map(|exception| {
+        let words = format!("the exception for {} expired on {}", exception.modules(), exception.expires);
+        (exception.line(), words)
+    });
+    let accepts = policy.accepts.iter().filter(move |accept| !accept.expires.includes(today));
+    let accepts = accepts.map(|accept| {
+        (accept.selection.line, format!("the [[accept]] of {} expired on {}", accept.what(), accept.expires))
+    });
+    let doubt = |(line, words)| Doubt { line, words: format!("{words}: remove it, or set a later day") };
+    exceptions.chain(accepts).map(doubt)
+}
+
+/// An `[[accept]]` for modules of many owners.
+fn wide(policy: &Policy) -> impl Iterator<Item = Doubt> {
+    policy.accepts.iter().filter_map(|accept| {
+        let [one, other] = two_public(&accept.selection.modules.to_string())?;
+        let code = accept.code.name();
+        let words = format!("the [[accept]] of {code} covers {one} and {other}: name only the modules that you mean");
+        Some(Doubt { line: accept.selection.line, words })
+    })
+}
+
+/// Rules that `warn` names, but that are not in the policy.
+fn idle_warnings(policy: &Policy) -> impl Iterator<Item = Doubt> {
+    policy.warn.iter().filter(|named| !policy.has(named.value)).map(|named| Doubt {
+        line: named.line,
+        words: format!("warn names {0}, but there is no {0} in this policy: remove it, or add the rule", named.value),
     })
 }
 
@@ -169,6 +192,26 @@ mod tests {
         for valid in ["2026-11-27", "\"never\""] {
             assert_eq!(found(&exception(valid)), []);
         }
+    }
+
+    #[test]
+    fn an_accept_that_expired_or_covers_all_owners() {
+        let accept = |module: &str, day: &str| {
+            format!("[[accept]]\ncode = \"unknown-version\"\nmodule = \"{module}\"\nreason = \"x\"\nexpires = {day}\n")
+        };
+        let words = "the [[accept]] of unknown-version for a.com expired on 2026-11-26: remove it, or set a later day";
+        assert_eq!(found(&accept("a.com", "2026-11-26")), [(1, words.to_owned())]);
+        let wide = found(&accept("github.com/*", "\"never\""));
+        assert!(wide.len() == 1 && wide[0].1.contains("name only the modules that you mean"), "{wide:?}");
+        assert_eq!(found(&accept("github.com/us/*", "2026-11-27")), []);
+    }
+
+    #[test]
+    fn warn_names_rules_of_the_policy() {
+        let text = "[policy]\nmin-age = \"7d\"\nwarn = [\n  \"min-age\",\n  \"retracted\"]\n";
+        let words = "warn names retracted, but there is no retracted in this policy: remove it, or add the rule";
+        assert_eq!(found(text), [(5, words.to_owned())]);
+        assert_eq!(found(&format!("[policy]\nwarn = [\"deny\"]\n{}", deny("a.com"))), []);
     }
 
     #[test]

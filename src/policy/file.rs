@@ -7,14 +7,19 @@ use jiff::civil::Date;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{At, Exception, Expiry, Policy, Range, RangeError, Rule, Selection};
+use super::{Accept, At, Exception, Expiry, Policy, Range, RangeError, Rule, Selection};
 use crate::base::duration::duration;
+use crate::base::nearest::nearest;
 use crate::base::toml_file::{self, Diagnostics, Reader, Text, patterns};
+use crate::finding::Code;
 use gomodule::goversion::GoVersion;
-use gomodule::module::Version;
+use gomodule::module::{Patterns, Version};
 
 /// Longest reason, in characters. `go` shows about 600 bytes of an error, including the module name and other text.
 const MAX_REASON: usize = 300;
+
+/// Most `[[accept]]` of a policy: each of 200,000 findings may be compared with all of them, and nobody reviews more. Our own choice.
+const MAX_ACCEPTS: usize = 100;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,11 +27,13 @@ struct PolicyFile {
     #[serde(default)]
     policy: PolicyTable,
     #[serde(default)]
-    deny: Vec<Spanned<SelectionTable>>,
+    deny: Vec<Spanned<DenyTable>>,
     #[serde(default)]
     allow: Vec<Spanned<SelectionTable>>,
     #[serde(default)]
     exception: Vec<Spanned<ExceptionTable>>,
+    #[serde(default)]
+    accept: Vec<Spanned<AcceptTable>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -41,6 +48,18 @@ struct PolicyTable {
     unknown_modules: Option<Text>,
     max_zip_size: Option<Text>,
     toolchains: Option<Spanned<Vec<Text>>>,
+    #[serde(default)]
+    warn: Vec<Text>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DenyTable {
+    module: Text,
+    versions: Option<Text>,
+    reason: Text,
+    #[serde(default)]
+    warn: bool,
 }
 
 #[derive(Deserialize)]
@@ -57,6 +76,16 @@ struct ExceptionTable {
     module: Text,
     versions: Option<Text>,
     from: Vec<Text>,
+    reason: Text,
+    expires: Spanned<toml::Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AcceptTable {
+    code: Text,
+    module: Option<Text>,
+    versions: Option<Text>,
     reason: Text,
     expires: Spanned<toml::Value>,
 }
@@ -79,9 +108,10 @@ impl PolicyReader<'_, '_> {
     fn policy(&mut self, file: &PolicyFile) -> Policy {
         let table = &file.policy;
         let policy = Policy {
-            deny: self.selections(&file.deny).into_iter().map(Selection::ignoring_case).collect(),
-            allow: self.selections(&file.allow),
+            deny: file.deny.iter().map(|table| self.denied(table)).collect(),
+            allow: file.allow.iter().map(|table| self.allowed(table)).collect(),
             exceptions: file.exception.iter().map(|table| self.exception(table)).collect(),
+            accepts: file.accept.iter().take(MAX_ACCEPTS).filter_map(|table| self.accept(table)).collect(),
             default_deny: self.one_of(table.default.as_ref(), "deny", "allow"),
             min_age: self.value(table.min_age.as_ref(), age),
             unknown_age_is_old: self.one_of(table.unknown_age.as_ref(), "old", "new").is_some(),
@@ -100,9 +130,16 @@ impl PolicyReader<'_, '_> {
                 .flat_map(Spanned::get_ref)
                 .flat_map(|text| self.lines_of_go(text))
                 .collect(),
+            warn: table.warn.iter().filter_map(|text| self.value(Some(text), rule)).collect(),
         };
         if let (None, Some(allow)) = (policy.default_deny, file.allow.first()) {
             self.0.report(allow.span().start, "[[allow]] has no effect without default = \"deny\" in [policy]");
+        }
+        if let Some(more) = file.accept.get(MAX_ACCEPTS) {
+            self.0.report(
+                more.span().start,
+                format!("expected at most {MAX_ACCEPTS} [[accept]], found {}", file.accept.len()),
+            );
         }
         policy
     }
@@ -149,25 +186,33 @@ impl PolicyReader<'_, '_> {
         self.0.checked(text, parse).map(|value| At { value, line: self.line_of(text) })
     }
 
-    fn selections(&mut self, tables: &[Spanned<SelectionTable>]) -> Vec<Selection> {
-        let mut selection = |table: &Spanned<SelectionTable>| {
-            let SelectionTable { module, versions, reason } = table.get_ref();
-            self.selection(module, versions.as_ref(), reason, self.line_of(table))
-        };
-        tables.iter().map(&mut selection).collect()
+    fn denied(&mut self, table: &Spanned<DenyTable>) -> Selection {
+        let DenyTable { module, versions, reason, warn } = table.get_ref();
+        let selection = self.selection(module, versions.as_ref(), reason, self.line_of(table));
+        Selection { warns: *warn, ..selection.ignoring_case() }
+    }
+
+    fn allowed(&mut self, table: &Spanned<SelectionTable>) -> Selection {
+        let SelectionTable { module, versions, reason } = table.get_ref();
+        self.selection(module, versions.as_ref(), reason, self.line_of(table))
     }
 
     fn selection(&mut self, module: &Text, versions: Option<&Text>, reason: &Text, line: u32) -> Selection {
         let modules = self.0.checked(module, patterns).unwrap_or_default();
+        Selection { modules, ..self.without_modules(versions, reason, line) }
+    }
+
+    fn without_modules(&mut self, versions: Option<&Text>, reason: &Text, line: u32) -> Selection {
         let range = |text: &str| Range::parse(text, |text| Ok(Version::parse(text)?), Version::precedence);
         let versions = versions.and_then(|text| self.0.checked(text, range));
         let reason = self.0.checked(reason, |text| match text.trim() {
-            "" => Err(ValueError::Reason("missing reason: it is shown to users when a module is denied")),
+            "" => Err(ValueError::Reason("missing reason: it is shown to users")),
             text if text.chars().any(char::is_control) => Err(ValueError::Reason("the reason must be on one line")),
             text if text.chars().count() > MAX_REASON => Err(ValueError::LongReason),
             text => Ok(text.to_owned()),
         });
-        Selection { modules, versions, reason: reason.unwrap_or_default(), line }
+        let (modules, reason) = (Patterns::default(), reason.unwrap_or_default());
+        Selection { modules, versions, reason, line, warns: false }
     }
 
     fn exception(&mut self, table: &Spanned<ExceptionTable>) -> Exception {
@@ -177,11 +222,39 @@ impl PolicyReader<'_, '_> {
         if from.is_empty() {
             self.0.report(table.span().start, "from is empty: expected at least one rule");
         }
+        Exception { selection, from: rules, expires: self.expires(expires) }
+    }
+
+    fn expires(&mut self, expires: &Spanned<toml::Value>) -> Expiry {
         let end = expiry(expires.get_ref());
         if end.is_none() {
             self.0.report(expires.span().start, "expected a date such as 2027-01-31, or \"never\"");
         }
-        Exception { selection, from: rules, expires: end.unwrap_or(Expiry::After(Date::MIN)) }
+        end.unwrap_or(Expiry::After(Date::MIN))
+    }
+
+    fn accept(&mut self, table: &Spanned<AcceptTable>) -> Option<Accept> {
+        let AcceptTable { code, module, versions, reason, expires } = table.get_ref();
+        let line = self.line_of(table);
+        let named = self.0.checked(code, acceptable);
+        let selection = match module {
+            Some(module) => self.selection(module, versions.as_ref(), reason, line),
+            None => self.without_modules(versions.as_ref(), reason, line),
+        };
+        let expires = self.expires(expires);
+        let code = named?;
+        match (code.is_about_a_module(), module, versions) {
+            (true, None, _) => {
+                let words = format!("[[accept]] of {} has no module: add module = …", code.name());
+                self.0.report(table.span().start, words);
+            }
+            (false, Some(key), _) | (false, None, Some(key)) => {
+                let words = format!("findings of {} are not about one module: remove module and versions", code.name());
+                self.0.report(key.span().start, words);
+            }
+            _ => {}
+        }
+        Some(Accept { code, selection, expires })
     }
 }
 
@@ -197,13 +270,31 @@ fn expiry(value: &toml::Value) -> Option<Expiry> {
     }
 }
 
+/// The code of an `[[accept]]`.
+fn acceptable(text: &str) -> Result<Code, ValueError> {
+    let names = || Code::all().iter().map(|code| code.name());
+    let Some(code) = Code::all().iter().copied().find(|code| code.name() == text) else {
+        return Err(ValueError::Code(text.to_owned(), nearest(text, names())));
+    };
+    match code.why_never_accepted() {
+        Some(why) => Err(ValueError::NeverAccepted(code.name(), why)),
+        None => Ok(code),
+    }
+}
+
 /// Why a value is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ValueError {
-    /// A rule in `from`.
+    /// A rule in `from` or `warn`.
     #[error("{0:?} is not a rule: expected one of {names}", names = Rule::all().map(Rule::name).collect::<Vec<_>>().join(", "))]
     Rule(String),
+    /// No code of a finding, and the most similar one.
+    #[error("{0:?} is not the code of a finding: {hint}", hint = .1.map_or_else(|| "`sumgate audit` prints it in []".to_owned(), |name| format!("did you mean {name:?}?")))]
+    Code(String, Option<&'static str>),
+    /// A code that no policy can accept, and why.
+    #[error("{0} cannot be accepted: {1}")]
+    NeverAccepted(&'static str, &'static str),
     /// `min-age`.
     #[error("{0:?} is not a valid age: expected a duration in whole hours, such as \"36h\", \"7d\" or \"1d 12h\"")]
     Age(String),

@@ -1,16 +1,17 @@
-//! Finds changes of a policy that may allow what the earlier policy denies.
+//! Finds changes of a policy that may allow what the earlier policy denies, or warns of.
 //!
 //! The policies are compared by their text. A change counts as loosening unless it is known to be at least as strict: a new
-//! `[[deny]]`, a removed `[[allow]]` or `[[exception]]`, an exception that expires earlier or lifts fewer rules, a new rule,
-//! a larger `min-age`, a smaller `max-zip-size`.
+//! `[[deny]]`, a removed `[[allow]]`, `[[exception]]` or `[[accept]]`, one of the last two that expires earlier, an exception that
+//! lifts fewer rules, a new rule, a larger `min-age`, a smaller `max-zip-size`, a rule that denies where it warned.
 
-use super::{Exception, Policy, Rule};
+use super::{Accept, Exception, Policy, Rule, Selection};
 
 /// Describes the changes from the policy `base` to the policy `now` that may loosen it.
 pub fn loosened(base: &Policy, now: &Policy) -> Vec<String> {
     let mut found = Vec::new();
     lists(base, now, &mut found);
     exceptions(base, now, &mut found);
+    found.extend(newly_accepted(base, now));
     min_age(base, now, &mut found);
     if let Some(old) = &base.max_zip_size
         && now.max_zip_size.as_ref().is_none_or(|new| new.value > old.value)
@@ -28,12 +29,25 @@ pub fn loosened(base: &Policy, now: &Policy) -> Vec<String> {
         }
     }
     toolchains(base, now, &mut found);
+    // Those of `[[deny]]` are compared one by one. A rule that is gone was found above.
+    let denied = Rule::all().filter(|rule| *rule != Rule::Deny && base.denies(*rule));
+    let warns = denied.filter(|rule| now.has(*rule) && now.warns(*rule));
+    found.extend(warns.map(|rule| format!("{rule} only warns now")));
     found
 }
 
 fn lists(base: &Policy, now: &Policy, found: &mut Vec<String>) {
-    for old in base.deny.iter().filter(|old| !now.deny.iter().any(|new| new.is_like(old))) {
-        found.push(format!("the [[deny]] of {} (line {}) is changed or gone", old.modules, old.line));
+    let warns = |policy: &Policy, table: &Selection| table.warns || policy.warns(Rule::Deny);
+    for old in &base.deny {
+        let like: Vec<&Selection> = now.deny.iter().filter(|new| new.is_like(old)).collect();
+        let change = if like.is_empty() {
+            "is changed or gone"
+        } else if !warns(base, old) && like.iter().all(|new| warns(now, new)) {
+            "only warns now"
+        } else {
+            continue;
+        };
+        found.push(format!("the [[deny]] of {} (line {}) {change}", old.modules, old.line));
     }
     if base.default_deny.is_none() {
         return;
@@ -59,6 +73,19 @@ fn exceptions(base: &Policy, now: &Policy, found: &mut Vec<String>) {
             ));
         }
     }
+}
+
+/// Describes each `[[accept]]` of the policy `now` that accepts more than those of the policy `base`, or longer.
+pub fn newly_accepted(base: &Policy, now: &Policy) -> Vec<String> {
+    let within = |old: &Accept, new: &Accept| {
+        old.code == new.code && old.selection.is_like(&new.selection) && old.expires >= new.expires
+    };
+    let new = now.accepts.iter().filter(|new| !base.accepts.iter().any(|old| within(old, new)));
+    let words = |new: &Accept| {
+        let line = new.selection.line;
+        format!("the [[accept]] of {} (line {line}) is new, or accepts more or longer", new.what())
+    };
+    new.map(words).collect()
 }
 
 fn min_age(base: &Policy, now: &Policy, found: &mut Vec<String>) {

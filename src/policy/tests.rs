@@ -119,6 +119,37 @@ fn the_other_facts_decide_once_they_are_known() {
     assert_eq!(denied(size, &Facts { zip_size: Some(1001), ..facts }).0, Rule::MaxZipSize);
 }
 
+#[test]
+fn a_rule_that_warns_denies_nothing_and_says_what_it_would() {
+    let text = "[policy]\npre-releases = \"deny\"\nmax-zip-size = \"1kB\"\nwarn = [\"pre-releases\"]\n\
+        [[deny]]\nmodule = \"a.com/b\"\nreason = \"soon\"\nwarn = true\n\
+        [[deny]]\nmodule = \"a.com/b\"\nversions = \"<v1.0.0\"\nreason = \"CVE\"\n";
+    let judged = |text: &str, facts: &Facts| {
+        let policy = parse(text).unwrap();
+        let verdict = super::judge(&policy, facts, today());
+        let warned = verdict.warnings.iter().map(|denial| (denial.rule, denial.line)).collect::<Vec<_>>();
+        (verdict.denial.map(|denial| (denial.rule, denial.line)), warned)
+    };
+    let (strict, both) = (Some((Rule::Deny, 9)), vec![(Rule::Deny, 5), (Rule::PreReleases, 2)]);
+    assert_eq!(judged(text, &named("a.com/b@v1.0.0-rc.1")), (strict, vec![(Rule::PreReleases, 2)]), "the strict one");
+    assert_eq!(judged(text, &named("a.com/b@v1.1.0-rc.1")), (None, both));
+    assert_eq!(judged(text, &named("c.com@v1.1.0")), (None, Vec::new()));
+    let large = Facts { zip_size: Some(2000), ..named("c.com@v1.1.0") };
+    assert_eq!(judged(text, &large).0, Some((Rule::MaxZipSize, 3)), "other rules deny as before");
+    let only = parse(text).unwrap().only_warning();
+    assert_eq!((only.warning_only().unwrap(), only.denies_by_record()), ("every rule".to_owned(), false));
+    assert!(super::judge(&only, &large, today()).denial.is_none());
+    assert_eq!(parse(text).unwrap().warning_only().unwrap(), "pre-releases, the [[deny]] in line 5");
+    let young = Facts { age: Some(Age::Unknown), ..named("c.com@v1.1.0") };
+    let min_age = parse("[policy]\nmin-age = \"7d\"\nwarn = [\"min-age\"]\n").unwrap();
+    let words = super::judge(&min_age, &young, today()).warnings[0].as_warning();
+    assert!(words.starts_with("would be denied by policy (min-age): its age is unknown"), "{words}");
+    assert!(min_age.needs_record() && !min_age.denies_by_record());
+    // An exception lifts a warning, too.
+    let excepted = EXCEPTION.replace("[policy]\n", "[policy]\nwarn = [\"pseudo-versions\"]\n");
+    assert_eq!(judged(&excepted, &named("a.com/b@v0.0.0-20200101000000-0123456789ab")), (None, Vec::new()));
+}
+
 const EXCEPTION: &str = "[policy]\npseudo-versions = \"deny\"\nmin-age = \"7d\"\n\n[[exception]]\nmodule = \"a.com/b\"\n\
     from = [\"pseudo-versions\"]\nreason = \"hotfix\"\nexpires = 2026-11-20\n";
 
@@ -162,6 +193,9 @@ fn every_error_has_its_position() {
         ("[policy]\nmax-zip-size = \"big\"\n", (2, 16), "not a valid size"),
         ("[policy]\nmax-zip-size = \"99999999999GB\"\n", (2, 16), "not a valid size"),
         ("[policy]\ntoolchains = [\"go1.26.6\", \"1.27\"]\n", (2, 27), "not a valid version of go"),
+        ("[policy]\nwarn = [\"age\"]\n", (2, 9), "is not a rule"),
+        ("[[allow]]\nmodule = \"a.com\"\nreason = \"x\"\nwarn = true\n", (4, 1), "unknown key `warn`"),
+        ("[[deny]]\nmodule = \"a.com\"\nreason = \"x\"\nwarn = \"yes\"\n", (4, 8), "expected a boolean"),
         ("[policy]\nminage = \"7d\"\n", (2, 1), "did you mean `min-age`?"),
         ("[policy]\nmin-age = 7\n", (2, 11), "expected a string"),
         ("[policy\n", (1, 8), "unclosed"),

@@ -52,10 +52,40 @@ impl Facts {
 pub struct Verdict {
     /// The denial by the first rule that denies; `None` if no rule denies, as far as facts are known.
     pub denial: Option<Denial>,
+    /// What rules that only warn would deny, in order.
+    pub warnings: Vec<Denial>,
     /// The rules that were evaluated, in order.
     pub steps: Vec<Step>,
     /// The indexes of the exceptions that match a denial, including expired ones.
     pub used: Vec<usize>,
+}
+
+/// What the policies in force decide together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decision {
+    /// The denial; that of the current policy comes before that of the base.
+    pub denial: Option<Denial>,
+    /// What rules that only warn would deny.
+    pub warnings: Vec<Denial>,
+}
+
+impl Decision {
+    /// Joins the verdict of the current policy with that of the policy at the base.
+    pub fn of(now: Option<Verdict>, base: Option<Verdict>) -> Self {
+        let (now, base) = [now, base].map(|one| one.map(|one| (one.denial, one.warnings)).unwrap_or_default()).into();
+        let mut warnings = now.1;
+        for denial in base.1 {
+            if !warnings.iter().any(|known| known.rule == denial.rule) {
+                warnings.push(denial.at_the_base());
+            }
+        }
+        Self { denial: now.0.or_else(|| base.0.map(Denial::at_the_base)), warnings }
+    }
+
+    /// Nothing denies or warns.
+    pub fn is_clear(&self) -> bool {
+        self.denial.is_none() && self.warnings.is_empty()
+    }
 }
 
 /// Why a module version is denied.
@@ -75,6 +105,11 @@ impl Denial {
     pub fn at_the_base(mut self) -> Self {
         self.reason.push_str(" (by the policy at the base)");
         self
+    }
+
+    /// The words for a rule that only warns.
+    pub fn as_warning(&self) -> String {
+        format!("would be denied by policy ({}): {}", self.rule, self.reason)
     }
 }
 
@@ -104,6 +139,8 @@ pub enum Outcome {
     NotKnown,
     /// The rule denies.
     Denies(Denial),
+    /// The rule would deny, but only warns.
+    Warns(Denial),
     /// An exception lifts the denial.
     Lifted {
         /// The denial.
@@ -117,16 +154,24 @@ pub enum Outcome {
 
 /// Evaluates a policy for a module version on a day.
 pub fn judge(policy: &Policy, facts: &Facts, today: Date) -> Verdict {
-    let mut verdict = Verdict { denial: None, steps: Vec::new(), used: Vec::new() };
+    let mut verdict = Verdict { denial: None, warnings: Vec::new(), steps: Vec::new(), used: Vec::new() };
     let case = Case { policy, facts };
     for rule in Rule::all() {
         let Some(outcome) = case.outcome(rule) else { continue };
-        let step = match outcome {
-            Outcome::Denies(denial) => case.lift(denial, today, &mut verdict.used),
+        let only_warns = policy.warns(rule) || matches!(outcome, Outcome::Warns(_));
+        let mut step = match outcome {
+            Outcome::Denies(denial) | Outcome::Warns(denial) => case.lift(denial, today, &mut verdict.used),
             outcome => Step { rule, outcome, expired: None },
         };
-        if let Outcome::Denies(denial) = &step.outcome {
-            verdict.denial.get_or_insert_with(|| denial.clone());
+        match step.outcome {
+            Outcome::Denies(denial) if only_warns => {
+                verdict.warnings.push(denial.clone());
+                step.outcome = Outcome::Warns(denial);
+            }
+            Outcome::Denies(ref denial) => {
+                verdict.denial.get_or_insert_with(|| denial.clone());
+            }
+            _ => {}
         }
         verdict.steps.push(step);
     }
@@ -147,10 +192,7 @@ impl Case<'_> {
             |is: bool, reason: &str, line: u32| if is { denied(reason.to_owned(), line) } else { Outcome::Passed };
         Some(match rule {
             Rule::Deny if self.policy.deny.is_empty() => return None,
-            Rule::Deny => match self.policy.deny.iter().find(|selection| selection.covers(module)) {
-                Some(selection) => denied(selection.reason.clone(), selection.line),
-                None => Outcome::Passed,
-            },
+            Rule::Deny => self.deny(),
             Rule::Default => {
                 let line = self.policy.default_deny?;
                 // Toolchains have a rule of their own.
@@ -199,6 +241,15 @@ impl Case<'_> {
                 when(size > bound.value, &reason, bound.line)
             }
         })
+    }
+
+    fn deny(&self) -> Outcome {
+        let mut covering: Vec<_> = self.policy.deny.iter().filter(|table| table.covers(&self.facts.module)).collect();
+        // One that denies comes before all that warn.
+        covering.sort_by_key(|table| table.warns);
+        let Some(table) = covering.first() else { return Outcome::Passed };
+        let denial = Denial { rule: Rule::Deny, reason: table.reason.clone(), line: table.line };
+        if table.warns { Outcome::Warns(denial) } else { Outcome::Denies(denial) }
     }
 
     fn toolchain(&self, module: &ModuleVersion) -> Option<Outcome> {

@@ -51,6 +51,8 @@ pub(crate) struct ReleasedFile {
 pub struct Events {
     pub(crate) released: BTreeMap<(ModuleVersion, Kind), ReleasedFile>,
     pub(crate) refused: BTreeMap<(ModuleVersion, Kind), RefusedFile>,
+    /// Released files with what rules of the policy that only warn say of them.
+    pub(crate) warned: BTreeMap<(ModuleVersion, Kind), Vec<String>>,
     quarantine: BTreeMap<(ModuleVersion, Kind), Vec<PathBuf>>,
     /// Events over the limit of a list.
     pub(crate) dropped: usize,
@@ -83,6 +85,17 @@ impl EventLog {
             let file = ReleasedFile { basis: basis.clone(), bytes, source: source.clone() };
             events.dropped += usize::from(!insert(&mut events.released, artifact, file));
         });
+    }
+
+    /// A file was released, and rules of the policy that only warn say this of it. Writes a log line for each.
+    pub(crate) fn warned(&self, artifact: &Artifact, warnings: &[String]) {
+        if warnings.is_empty() {
+            return;
+        }
+        for cause in warnings.iter().map(|warning| safe_joined(warning)) {
+            tracing::warn!(target: "events", %artifact, cause, "released with a warning");
+        }
+        self.write(|events| events.dropped += usize::from(!insert(&mut events.warned, artifact, warnings.to_vec())));
     }
 
     /// A file was not released. `refusal` is set if the bytes, a rule or the database forbid the release, and `None` after a

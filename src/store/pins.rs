@@ -11,6 +11,7 @@ use tempfile::NamedTempFile;
 use super::access::StoreOptions;
 use super::blobs::Blobs;
 use super::blobs::local::LocalBlobs;
+use super::open::entries;
 use super::owner::{Untrusted, check_author, check_owner};
 use super::tree::ProxyTree;
 use super::{StagingFile, StoreError, durable};
@@ -86,6 +87,40 @@ impl Pins {
 
     pub(crate) fn has_module(&self, path: &ModulePath) -> Result<bool, StoreError> {
         self.files.has_folder(&format!("{}/@v", path.escaped()))
+    }
+
+    /// The pinned module whose path is `path` or above it: what is below a private module is private, too.
+    pub(crate) fn at_or_above(&self, path: &ModulePath) -> Result<Option<ModulePath>, StoreError> {
+        let mut paths: Vec<ModulePath> = path.prefixes().map(|(above, _)| above).collect();
+        paths.reverse();
+        paths.push(path.clone());
+        for one in paths {
+            let folder = one.escaped();
+            // For most modules not even a folder of their host is here.
+            if !self.files.has_folder(&folder)? {
+                return Ok(None);
+            }
+            if self.has_pin_in(&format!("{folder}/@v"))? {
+                return Ok(Some(one));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A folder outlives pins that are forgotten.
+    fn has_pin_in(&self, folder: &str) -> Result<bool, StoreError> {
+        let path = self.files.dir().join(folder);
+        let failed = |cause| StoreError::new("read the folder", &path, cause);
+        for entry in entries(&path).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name();
+            // Other names are unfinished files.
+            let is_pin =
+                |name: &str| Request::parse(&format!("{folder}/{name}")).is_ok_and(|found| found.file().is_some());
+            if name.to_str().is_some_and(is_pin) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Why the pins are ignored, if they belong to another user.

@@ -17,15 +17,14 @@ pub(super) mod settings;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::Deserialize;
 
 use self::advice::Advice;
-use self::command::{GoCommand, GoRun, Job};
+use self::command::{GoCommand, GoRun, Job, ReadFrom};
 use self::error::DirectError;
 use self::kept::{Fetched, Kept, Served, Stamp};
-use self::listing::{Asked, Listed, Listings};
+use self::listing::{Listed, Listings};
 use self::settings::DirectSettings;
 use super::error::UpstreamError;
 use super::prefixes::Prefixes;
@@ -34,15 +33,9 @@ use super::sink::{DownloadSink, Part};
 use super::wanted::Wanted;
 use crate::base::clock::Clock;
 use crate::base::flight::{Cancelled, Flights};
-use crate::base::recent::Recent;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::{ModulePath, ModuleVersion};
 use gomodule::proxy_request::Request;
-
-/// How long a path counts as a readable repository, or as none.
-const READABLE_FOR: Duration = Duration::from_secs(10);
-/// Cached answers to whether a path is a readable repository: about 150 bytes each.
-const MAX_READABLE: usize = 1000;
 
 pub(super) struct Direct {
     go: Arc<GoCommand>,
@@ -50,8 +43,6 @@ pub(super) struct Direct {
     flights: Flights<(ModuleVersion, Stamp), Result<Arc<Fetched>, DirectError>>,
     kept: Kept,
     listings: Listings,
-    /// Whether a path is a readable repository, cached because `go get` asks for every prefix.
-    readable: Recent<ModulePath, bool>,
     prefixes: Prefixes,
 }
 
@@ -74,10 +65,9 @@ impl std::fmt::Debug for Direct {
 impl Direct {
     pub(super) fn new(settings: &DirectSettings, scope: Scope, clock: Clock) -> Self {
         let go = Arc::new(GoCommand::new(settings.clone(), clock));
-        let readable = Recent::new(MAX_READABLE, READABLE_FOR, clock);
         let prefixes = Prefixes::new(scope.clone(), clock);
-        let listings = Listings::new(Arc::clone(&go));
-        Self { go, scope, flights: Flights::default(), kept: Kept::default(), listings, readable, prefixes }
+        let listings = Listings::new(Arc::clone(&go), clock);
+        Self { go, scope, flights: Flights::default(), kept: Kept::default(), listings, prefixes }
     }
 
     pub(super) async fn small(&self, wanted: &Wanted) -> Result<Vec<u8>, UpstreamError> {
@@ -135,7 +125,7 @@ impl Direct {
         };
         near.extend(self.prefixes.below(module));
         for near in near {
-            if self.is_readable(&near).await {
+            if self.listings.is_readable(&near).await {
                 return Err(DirectError::Absent(format!(
                     "{message}; {near} is a repository that this mirror can read"
                 )));
@@ -144,22 +134,13 @@ impl Direct {
         Err(error.of_the_host_of(module))
     }
 
-    async fn is_readable(&self, module: &ModulePath) -> bool {
-        if let Some(known) = self.readable.get(module) {
-            return known;
-        }
-        let readable = self.list(module).await.is_ok();
-        self.readable.insert(module.clone(), readable);
-        readable
-    }
-
     async fn list(&self, module: &ModulePath) -> Result<Vec<u8>, DirectError> {
-        let listed = self.listings.ask(Asked { module: module.clone(), latest: false }).await?;
+        let listed = self.listings.list(module).await?;
         Ok(listed.versions.iter().flat_map(|version| format!("{version}\n").into_bytes()).collect())
     }
 
     async fn latest(&self, module: &ModulePath) -> Result<Vec<u8>, DirectError> {
-        let listed = self.listings.ask(Asked { module: module.clone(), latest: true }).await?;
+        let listed = self.listings.latest(module).await?;
         Ok(info(&listed))
     }
 
@@ -170,8 +151,11 @@ impl Direct {
             let (what, advice) = (format!("go list -m {module}@{query}"), Box::new(Advice::nothing()));
             return Err(DirectError::Failed { what, message, advice });
         }
+        if let Some(listed) = self.listings.query(module, query).await? {
+            return Ok(info(&listed));
+        }
         let arguments = ["list", "-m", "-json", "-retracted", &format!("{module}@{query}")];
-        let job = Job { arguments: &arguments, modules: std::slice::from_ref(module), uses_clones: true };
+        let job = Job { arguments: &arguments, modules: std::slice::from_ref(module), from: ReadFrom::HostAndClones };
         let run = self.go.run(&job, || ()).await?;
         // Removes the folder with the clone too, which blocks.
         let read = tokio::task::spawn_blocking(move || run.json::<Listed>());
@@ -187,10 +171,23 @@ impl Direct {
         }
         let key = (module.clone(), stamp.clone());
         let (go, kept, flights, wanted) = (Arc::clone(&self.go), self.kept.clone(), self.flights.clone(), key.clone());
+        let listings = self.listings.clone();
         let flight = self.flights.join(key, || async move {
+            let asked = match kind {
+                Kind::Info => listings.query(&wanted.0.path, wanted.0.version.as_ref()).await,
+                Kind::Mod | Kind::Zip => Ok(None),
+            };
+            if let Err(error) = asked
+                // Its `.info` and `.mod` are there nevertheless.
+                && !matches!(error, DirectError::OldGo(_))
+            {
+                return Err(error);
+            }
+            let has_read = listings.has_read(&wanted.0, &stamp);
             let arguments = ["mod", "download", "-json", &wanted.0.to_string()];
             let modules = std::slice::from_ref(&wanted.0.path);
-            let job = Job { arguments: &arguments, modules, uses_clones: true };
+            let from = if has_read { ReadFrom::Clones } else { ReadFrom::HostAndClones };
+            let job = Job { arguments: &arguments, modules, from };
             let run = go.run(&job, || flights.keep(&wanted)).await?;
             let read = tokio::task::spawn_blocking(move || read(&run, stamp));
             let fetched = Arc::new(read.await.map_err(|_| DirectError::host("read the download", &Cancelled))??);

@@ -13,6 +13,7 @@ use super::http::HttpError;
 use super::race::Progress;
 use super::sink::{DownloadSink, Part};
 use super::wanted::Wanted;
+use crate::base::tree::open_file;
 
 #[derive(Debug)]
 pub(super) struct Folder(pub(super) PathBuf);
@@ -45,8 +46,10 @@ impl Folder {
 
     pub(super) async fn open(&self, wanted: &Wanted) -> Result<File, UpstreamError> {
         let path = self.0.join(wanted.to_string());
-        let cause = match File::open(&path).await {
-            Ok(file) => return Ok(file),
+        let named = path.clone();
+        let opened = tokio::task::spawn_blocking(move || open_file(&named)).await;
+        let cause = match opened.unwrap_or_else(|cancelled| Err(io::Error::other(cancelled))) {
+            Ok(file) => return Ok(File::from_std(file)),
             Err(cause) => cause,
         };
         // A query may be longer than a file name can be.

@@ -5,7 +5,6 @@
 //! their `Debug` shows nothing, and an error never quotes a secret.
 
 use std::fmt;
-use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,6 +20,7 @@ use super::inside::literal;
 use super::netrc::{self, authority, login_for};
 use crate::base::bounded::text_bounded;
 use crate::base::clock::Clock;
+use crate::base::tree::open_file;
 use crate::go::environment::{GoEnv, GoEnvError};
 
 /// A token has up to a few thousand bytes.
@@ -207,7 +207,7 @@ impl Secret {
     fn read(&self) -> Result<String, LoginError> {
         let text = match self {
             Self::File(path) => {
-                let file = File::open(path);
+                let file = open_file(path);
                 let file = file.map_err(|cause| LoginError::Unreadable { path: path.clone(), cause })?;
                 let text = text_bounded(file, MAX_SECRET).map_err(|_| self.invalid("is not text"))?;
                 text.ok_or_else(|| self.invalid(&format!("has more than {MAX_SECRET} bytes")))?

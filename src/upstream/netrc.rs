@@ -4,13 +4,13 @@
 //! So a login for `host` is never sent to `host:port`, and a line that begins with a comment mark has shifted pairs, which
 //! name no machine.
 
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use url::Url;
 
 use crate::base::bounded::text_bounded;
+use crate::base::tree::open_file;
 
 /// A few lines for each host.
 const MAX_FILE: u64 = 64 << 10;
@@ -33,7 +33,7 @@ pub(super) fn path() -> Option<PathBuf> {
 
 /// The text of a file. Blocks.
 pub(super) fn read(path: &Path) -> io::Result<String> {
-    let text = text_bounded(File::open(path)?, MAX_FILE)?;
+    let text = text_bounded(open_file(path)?, MAX_FILE)?;
     text.ok_or_else(|| io::Error::other(format!("it has more than {MAX_FILE} bytes")))
 }
 

@@ -48,7 +48,7 @@ fn heads(data: impl AsRef<Path>) -> PathBuf {
 }
 
 /// Records that trees were seen so many days ago; negative days are in the future.
-fn remember(data: impl AsRef<Path>, seen: &[(i64, u64)]) {
+pub fn remember(data: impl AsRef<Path>, seen: &[(i64, u64)]) {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     let line = |(days, size): &(i64, u64)| {
         let at = now.checked_add_signed(-days * i64::try_from(DAY).unwrap()).unwrap();

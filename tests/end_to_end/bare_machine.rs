@@ -19,6 +19,7 @@ mount -t tmpfs tmpfs";
 pub fn trials() -> Vec<Trial> {
     vec![
         mount_trial("bare machine: without CA certificates, those built in are used, and doctor says so", built_in),
+        trial("bare machine: without a folder for temporary files, demo names the variable", nowhere),
         mount_trial("bare machine: a server that the roots built in do not know is refused", unknown_server),
         trial("bare machine: a SSL_CERT_FILE without certificates is an error, and no other roots are used", named),
     ]
@@ -89,4 +90,11 @@ fn named() {
     demo.arg("demo").env("PATH", "/nowhere").env("SSL_CERT_FILE", "/nonexistent.pem");
     let (exit, output) = ended(demo);
     assert_eq!(exit, Some(0), "{output}");
+}
+
+fn nowhere() {
+    let mut demo = sumgate();
+    demo.args(["demo"]).env("PATH", "/nowhere").env("TMPDIR", "/nonexistent");
+    let (exit, output) = ended(demo);
+    assert_eq!((exit, output.contains("name a folder for temporary files with TMPDIR")), (Some(2), true), "{output}");
 }

@@ -183,7 +183,13 @@ fn demo_without_go() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{text}");
     assert!(text.contains("All five steps had the expected result."), "{text}");
-    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80 && !line.ends_with(' ')), "{text}");
+    assert!(text.starts_with("Five downloads through a mirror"), "it begins with what it shows: {text}");
+    assert!(!text.contains(": HTTP status"), "the address stands in the line before: {text}");
+    let hashes = text.lines().filter(|line| line.starts_with("   proved:") || line.starts_with("   upstream:"));
+    assert_eq!(hashes.count(), 2, "each hash begins a line: {text}");
+    assert!(text.contains("deleted with the demo"), "nobody can verify the evidence afterwards: {text}");
+    assert!(text.contains("sumgate run -- ") && text.contains("go env -u GOPROXY GOSUMDB"), "{text}");
     assert!(text.contains("sumgate serve") && text.contains("sumgate demo --keep"), "{text}");
     assert_eq!(text.matches("→ refused, as it must be").count(), 3, "{text}");
 }

@@ -8,12 +8,12 @@ use testkit::World;
 use crate::airgap::{fetch, nowhere, sumgate};
 use crate::audit::{home, honest, line_of};
 use crate::fixture::{Go, Mirror, files, go_trial, origin, run, trial};
-use crate::readme::repository;
+use crate::recipes::repository;
 
 const HELLO: &str = "example.com/hello@v1.0.0";
 
 /// Every command.
-const COMMANDS: [&str; 23] = [
+pub const COMMANDS: [&str; 25] = [
     "serve",
     "run",
     "env",
@@ -24,6 +24,8 @@ const COMMANDS: [&str; 23] = [
     "verify",
     "hash",
     "demo",
+    "completions",
+    "man",
     "cache",
     "cache fetch",
     "cache export",

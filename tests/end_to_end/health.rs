@@ -11,6 +11,10 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("health: /healthz answers below the base path, whatever the database does", healthz),
         trial("health: the command says whether the mirror answers", command),
+        trial(
+            "health: the command reads only where the mirror is, and needs no logins and no policy",
+            invalid_settings,
+        ),
         trial("health: another server is not the mirror", another_server),
     ]
 }
@@ -68,6 +72,21 @@ fn command() {
     }
     for wrong in [&["--listen", "127.0.0.1:0"][..], &["--url", "ftp://a.example"]] {
         assert_eq!(ask(wrong).0, Some(2), "{wrong:?}");
+    }
+}
+
+/// A mirror with valid settings answers on, and another user than its own may ask it.
+fn invalid_settings() {
+    let (origin, folder) = (origin(World::demo()), tempfile::tempdir().unwrap());
+    let mirror = Mirror::start(&origin, &folder.path().join("data"));
+    let config = folder.path().join("serve.toml");
+    let listen = mirror.url.strip_prefix("http://").unwrap();
+    let others =
+        "policy = \"nowhere.toml\"\nno-flag = 1\n[[upstream]]\nurl = \"https://a.example\"\ntoken-file = \"nowhere\"\n";
+    for (listen, exit) in [(listen, Some(0)), ("x", Some(2))] {
+        std::fs::write(&config, format!("[serve]\nlisten = \"{listen}\"\n{others}")).unwrap();
+        let output = run(&["health", "--config", config.to_str().unwrap()]);
+        assert_eq!(output.status.code(), exit, "{output:?}");
     }
 }
 

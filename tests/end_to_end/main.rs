@@ -14,6 +14,7 @@ mod absence_offline;
 mod absence_private;
 mod absence_property;
 mod absence_upstream;
+mod accepts;
 mod ages;
 mod agreement;
 mod airgap;
@@ -36,6 +37,7 @@ mod cli;
 mod closed_network;
 mod codings;
 mod commands;
+mod compared;
 mod crash;
 mod credentials;
 mod data_folder;
@@ -70,15 +72,21 @@ mod hostile_archives;
 mod hostile_zips;
 mod hosts;
 mod http;
+mod in_the_way;
 mod load;
 mod log;
+mod markdown;
 mod misbehaving;
 mod odd_answers;
 mod odd_files;
 mod offline;
+mod page_commands;
+mod pages;
+mod pipes;
 mod policy;
 mod policy_base;
 mod policy_lists;
+mod policy_warn;
 mod private;
 mod private_fetches;
 mod private_logins;
@@ -87,8 +95,8 @@ mod private_ssh;
 mod proxies;
 mod queries;
 mod readers;
-mod readme;
 mod real_sumdb;
+mod recipes;
 mod redirects;
 mod reload;
 mod response_cache;
@@ -109,7 +117,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 91] = [
+const TRIALS: [fn() -> Vec<Trial>; 99] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -117,6 +125,7 @@ const TRIALS: [fn() -> Vec<Trial>; 91] = [
     absence_private::trials,
     absence_property::trials,
     absence_upstream::trials,
+    accepts::trials,
     ages::trials,
     agreement::trials,
     airgap::trials,
@@ -139,6 +148,7 @@ const TRIALS: [fn() -> Vec<Trial>; 91] = [
     closed_network::trials,
     codings::trials,
     commands::trials,
+    compared::trials,
     crash::trials,
     credentials::trials,
     data_folder::trials,
@@ -170,14 +180,20 @@ const TRIALS: [fn() -> Vec<Trial>; 91] = [
     hostile_archives::trials,
     hostile_zips::trials,
     http::trials,
+    in_the_way::trials,
     load::trials,
     log::trials,
+    markdown::trials,
     misbehaving::trials,
     odd_answers::trials,
     offline::trials,
+    page_commands::trials,
+    pages::trials,
+    pipes::trials,
     policy::trials,
     policy_base::trials,
     policy_lists::trials,
+    policy_warn::trials,
     private::trials,
     private_fetches::trials,
     private_logins::trials,
@@ -186,8 +202,8 @@ const TRIALS: [fn() -> Vec<Trial>; 91] = [
     proxies::trials,
     queries::trials,
     readers::trials,
-    readme::trials,
     real_sumdb::trials,
+    recipes::trials,
     redirects::trials,
     reload::trials,
     response_cache::trials,

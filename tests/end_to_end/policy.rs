@@ -9,7 +9,7 @@ use testkit::{Fault, Origin, World};
 use crate::fixture::{Go, Mirror, get, go_trial, origin, run, trial};
 
 const DAY: u64 = 86_400;
-const MIN_AGE: &str = "[policy]\nmin-age = \"7d\"\n";
+pub const MIN_AGE: &str = "[policy]\nmin-age = \"7d\"\n";
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -130,7 +130,7 @@ fn exceptions(go: &Path) {
 const GO_MOD_WITH_ODD_LINES: &str = "retract >=v9.0.0\n// It lost data.\nretract (\n\tv1.0.0\n)\n";
 
 /// A mirror under a policy, over a world with a retraction.
-fn mirror_under(policy: &str, more: &[&str]) -> (Origin, tempfile::TempDir, Mirror) {
+pub fn mirror_under(policy: &str, more: &[&str]) -> (Origin, tempfile::TempDir, Mirror) {
     let (origin, folder) = setting();
     origin.world().add_simple("example.com/sorry@v1.0.0", "", "package sorry\n");
     origin.world().add_simple("example.com/sorry@v1.0.1", GO_MOD_WITH_ODD_LINES, "package sorry\n");

@@ -114,23 +114,42 @@ fn as_few_as_go(go: &Path) {
     assert!(through.0 <= alone.0, "go alone: {alone:?}, through the mirror: {through:?}");
 }
 
+/// What `go` alone fetches depends on which of its requests come first: so many runs show the fewest.
+const RUNS_ALONE: usize = 3;
+
 fn prefixes(go: &Path) {
     let setting = Setting::new(1);
     // Some hosts name the repository for every path below it.
     for below in ["code.test/m0/a", "code.test/m0/a/b", "code.test/m0/a/b/c"] {
         setting.hosts.at(below, Page::Import("code.test/m0", "https://code.test/git/m0/.git"));
     }
-    let fetched = |proxies: &str| {
-        setting.client(go, proxies).must(&["get", "code.test/m0/a/b/c"]);
-        setting.fetches()
+    let compare = |words: &str, case: &str, excess: usize| {
+        let fetched = |proxies: &str| {
+            setting.client(go, proxies).must(&["get", words]);
+            setting.fetches()
+        };
+        let alone: Vec<usize> = (0..RUNS_ALONE).map(|_| fetched("direct")).collect();
+        let mirror = setting.mirror(&format!("data-{case}-{}", words.len()));
+        let through = fetched(&mirror.url);
+        println!("{case}, go get {words}: go alone {alone:?}, through the mirror {through}");
+        let fewest = alone.into_iter().min().unwrap();
+        assert!(fewest > 0, "git is not watched");
+        (through > fewest + excess)
+            .then(|| format!("{case}, {words}: go alone {fewest}, through the mirror {through}\n"))
     };
-    let alone = fetched("direct");
-    let mirror = setting.mirror("data");
-    let through = fetched(&mirror.url);
-    println!("a path of three folders: go alone {alone}, through the mirror {through}");
-    // `go` alone needs 3 to 5, depending on which of its requests come first. Here the files come from a run of their own, while
-    // another one reads the latest commit for the longer paths.
-    assert!(alone > 0 && through <= 7, "go alone: {alone}, through the mirror: {through}");
+    let newest = "the tag is the newest commit";
+    let older = "the tag is an older commit";
+    let mut more = String::new();
+    for query in ["", "@v1.0.0", "@main"] {
+        more.extend(compare(&format!("code.test/m0/a/b/c{query}"), newest, 0));
+    }
+    setting.release(0, "two", "other");
+    // The mirror asks for the latest version of each path in the same run. For a path without tags, `go list` reads the newest
+    // commit, which `go get` leaves out if it has the version: one fetch, and two requests of git, that `go` alone does not make.
+    for (query, excess) in [("", 0), ("@v1.0.0", 2), ("@main", 0)] {
+        more.extend(compare(&format!("code.test/m0/a/b/c{query}"), older, excess));
+    }
+    assert!(more.is_empty(), "{more}");
 }
 
 fn with_pauses(_go: &Path) {
@@ -149,8 +168,11 @@ fn with_pauses(_go: &Path) {
 fn forgotten(_go: &Path) {
     let setting = Setting::new(1);
     let mirror = setting.mirror("data");
-    let go_mod = get(&mirror.url, "/code.test/m0/@v/v1.0.0.mod");
-    assert_eq!(go_mod.status, 200, "{}", go_mod.text());
+    // A list reads the latest version, too.
+    for path in ["/code.test/m0/@v/v1.0.0.mod", "/code.test/m0/@v/list"] {
+        let answer = get(&mirror.url, path);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
     setting.release(0, "another", "v1.0.0");
     let words = ["cache", "pins", "forget", "code.test/m0@v1.0.0", "--data"];
     let forgot = sumgate().args(words).arg(&mirror.data).output().unwrap();

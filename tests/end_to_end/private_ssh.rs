@@ -122,6 +122,7 @@ fn real_sshd(go: &Path) {
     std::fs::write(server.path("known"), format!("code.test {key}")).unwrap();
     client("direct").must_fail(&["mod", "download", MODULE], "Permission denied (publickey)");
     refused("check the login of this mirror for code.test");
+    client(&mirror.url).must_fail(&["mod", "download", MODULE], "check the login of this mirror for code.test");
 
     std::fs::copy(server.path("user.pub"), server.path("authorized")).unwrap();
     client("direct").must(&["mod", "download", MODULE]);

@@ -22,6 +22,10 @@ pub fn trials() -> Vec<Trial> {
     vec![
         root_trial("readers: a folder with mode 0555 is served, audited, exported and explained", without_permission),
         root_trial("readers: so is a folder of another user that everyone may read", of_another_user),
+        root_trial(
+            "readers: a folder of the system on a medium that cannot be read is named, with what to do",
+            lost_and_found,
+        ),
         mount_trial("readers: so is a medium that is mounted read-only", read_only_medium),
     ]
 }
@@ -132,6 +136,40 @@ fn without_permission() {
     fs::remove_dir_all(folder.path().join("out")).unwrap();
     fs::set_permissions(&data, Permissions::from_mode(0o755)).unwrap();
     read(&origin, folder.path(), &data, &go_sum, as_nobody);
+}
+
+fn lost_and_found() {
+    let (origin, folder) = (origin(World::demo()), tempfile::tempdir().unwrap());
+    let (data, go_sum) = filled(&origin, folder.path());
+    let (out, sumdb) = (folder.path().join("out"), origin.gosumdb());
+    let run = |mut command: Command, words: &[&str], data: &Path| {
+        let output = command.args(words).args(["--sumdb", &sumdb, "--data"]).arg(data).output().unwrap();
+        (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    };
+    let export = ["cache", "export", "--nosumdb", "example.com/dep", "--for", &go_sum, out.to_str().unwrap()];
+    assert_eq!(run(sumgate(), &export, &data).0, Some(0));
+    set_modes(folder.path(), 0o755);
+    let there = folder.path().join("there");
+    fs::create_dir(&there).unwrap();
+    chown(&there, Some(NOBODY), Some(NOBODY)).unwrap();
+    let import = ["cache", "import", "--nosumdb", "example.com/dep", out.to_str().unwrap()];
+    let with = |name: &str| {
+        let hidden = out.join(name);
+        fs::create_dir(&hidden).unwrap();
+        fs::set_permissions(&hidden, Permissions::from_mode(0o700)).unwrap();
+        let result = run(as_nobody(), &import, &there);
+        fs::remove_dir(&hidden).unwrap();
+        result
+    };
+    for name in ["lost+found", "System Volume Information", ".Trashes"] {
+        let (code, said) = with(name);
+        let is_named = said.contains(name) && said.contains("remove it, or copy the rest to a folder and import that");
+        assert!(code == Some(1) && is_named, "{code:?} {said}");
+    }
+    let (code, said) = with("example.org");
+    assert!(code == Some(2) && said.contains("example.org: Permission denied"), "it may be of the export: {said}");
+    let (code, said) = run(as_nobody(), &import, &there);
+    assert_eq!(code, Some(0), "{said}");
 }
 
 fn of_another_user() {

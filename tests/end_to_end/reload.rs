@@ -19,6 +19,7 @@ const DENY: &str = "[[deny]]\nmodule = \"example.com/hello\"\nreason = \"not her
 pub fn trials() -> Vec<Trial> {
     vec![
         go_trial("reload: a policy that denies holds from the next request on, also for go", policy),
+        trial("reload: a policy that only warns, and the message says so", warning),
         trial("reload: a change of exempt modules empties the caches", caches),
         trial("reload: a new secret is sent", secret),
         trial("reload: an invalid file leaves the old settings in force, and its line is named", invalid),
@@ -241,4 +242,23 @@ fn notified() {
         assert_eq!(next(), "STOPPING=1");
         assert!(wait(&mut mirror.process.0).success());
     }
+}
+
+fn warning() {
+    let origin = origin(World::demo());
+    let setting = Setting::new(&origin, "");
+    setting.write("sumgate.toml", DENY);
+    let mirror = setting.start();
+    assert_eq!(get(&mirror.url, ZIP).status, 403);
+    setting.configure(&origin, "warn = true");
+    let said = setting.reload(&mirror);
+    assert!(said.contains("are in force; the policy only warns: every rule"), "{said}");
+    let answer = get(&mirror.url, ZIP);
+    assert!(answer.status == 200 && answer.header("x-sumgate-warning").is_some(), "{}", answer.head);
+    let config = setting.0.path().join("serve.toml");
+    let data = setting.0.path().join("other");
+    let words = ["serve", "--check", "--config", config.to_str().unwrap(), "--data", data.to_str().unwrap()];
+    let checked = sumgate().args(words).output().unwrap();
+    let checked = String::from_utf8(checked.stdout).unwrap();
+    assert_eq!(checked, "the settings are valid; the policy only warns: every rule\n");
 }

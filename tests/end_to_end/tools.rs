@@ -14,6 +14,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         go_trial("tools: a tool comes with what go install of it needs, and no more than its author needed", installed),
         go_trial("tools: a newer toolchain comes along for each platform", toolchains),
+        go_trial("tools: a requirement that needs a newer go brings no toolchain, as go takes none for it", lagging),
         trial("tools: what a tool needs and is missing is named by fetch and export", missing),
         trial("tools: a requirement of GOPRIVATE is requested nowhere", private_requirement),
         trial("tools: a go.mod stands for its go.sum, and several can be named", several_files),
@@ -140,6 +141,26 @@ fn toolchains(go: &Path) {
     }
     let (code, said) = fetch(&origin, &path("data"), &["example.com/new@v1.0.0", "--target-go", "x"]);
     assert!(code == Some(2) && said.contains("expected a version of go"), "{said}");
+}
+
+fn lagging(go: &Path) {
+    let origin = world();
+    let newer = "module example.com/newer\n\ngo 1.99.1\n";
+    let built = "package main\n\nimport _ \"example.com/newer\"\n\nfunc main() {}\n";
+    origin.world().add_files("example.com/newer@v1.0.0", &[("go.mod", newer), ("newer.go", "package newer\n")]);
+    // Before Go 1.17, go reads the lines of the whole module graph.
+    for (name, line) in [("lagging", "1.21"), ("old/lagging", "1.16")] {
+        let text = format!("module example.com/{name}\n\ngo {line}\n\nrequire example.com/newer v1.0.0\n");
+        origin.world().add_files(&format!("example.com/{name}@v1.0.0"), &[("go.mod", &text), ("main.go", built)]);
+        let tool = format!("example.com/{name}@v1.0.0");
+        let plain = Go::new(go, &origin.url(), &origin.gosumdb()).set("GOTOOLCHAIN", "auto");
+        let said = plain.must_fail(&["install", &tool], "newer@v1.0.0 requires go >= 1.99.1");
+        assert!(!said.contains("switching"), "{said}");
+        let folder = tempfile::tempdir().unwrap();
+        let (code, said) = fetch(&origin, folder.path(), &[&tool, "--platform", "linux/amd64"]);
+        assert_eq!(code, Some(0), "{said}");
+        assert!(!files(folder.path()).keys().any(|path| path.contains("golang.org/toolchain")), "{said}");
+    }
 }
 
 fn missing() {

@@ -4,10 +4,49 @@ use libtest_mimic::Trial;
 use testkit::World;
 
 use crate::airgap::{TWO, fetch, go_sum, nowhere, sumgate};
-use crate::fixture::{Mirror, files, get, origin, trial};
+use crate::fixture::{Mirror, files, get, origin, run, trial};
 
 pub fn trials() -> Vec<Trial> {
-    vec![trial("private: export, import and serve name --private where it was forgotten", forgotten)]
+    vec![
+        trial("private: export, import and serve name --private where it was forgotten", forgotten),
+        trial("private: serve and fetch send no name that is pinned, if --private was forgotten", online),
+    ]
+}
+
+fn online() {
+    let origin = origin(World::demo());
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let go_sum = go_sum(&origin, folder.path(), &TWO[1..]);
+    let named = ["--nosumdb", "example.com/dep"];
+    assert_eq!(fetch(&origin, &data, &[&["-m", &go_sum], &named[..]].concat()).0, Some(0));
+    let told =
+        || origin.take_requests().into_iter().filter(|path| path.contains("example.com/dep")).collect::<Vec<_>>();
+    assert!(!told().is_empty());
+
+    let (code, said) = fetch(&origin, &data, &["-m", &go_sum]);
+    assert!(code == Some(1) && said.contains("example.com/dep/v2 is pinned here"), "{said}");
+    assert_eq!(told(), [""; 0]);
+
+    let words = ["--upstream", &origin.url(), "--sumdb", &origin.gosumdb()];
+    let mirror = Mirror::start_with(&data, &words);
+    // `go install M/cmd@V` asks for M/cmd first.
+    let modules = ["v2/@v/list", "v2/@latest", "v2/@v/main.info", "v2/@v/v2.0.1.info", "v2/cmd/@v/v2.0.1.info"];
+    let files = ["v2/@v/v2.0.1.mod", "v2/@v/v2.0.1.zip", "v2/@v/v2.0.0.zip"];
+    let lookup = ["/lookup/example.com/dep/v2@v2.0.1".to_owned()];
+    let paths = modules.into_iter().chain(files).map(|path| format!("/example.com/dep/{path}"));
+    for path in paths.chain(lookup) {
+        let answer = get(&mirror.url, &path);
+        let said = answer.text();
+        assert_eq!((answer.status, answer.header("x-sumgate-refused")), (403, Some("not-named")), "{path}: {said}");
+        assert!(said.contains("example.com/dep/v2 is pinned here") && said.contains("--private PATTERNS"), "{said}");
+    }
+    assert_eq!(told(), [""; 0]);
+    assert_eq!(get(&mirror.url, "/example.com/hello/@v/v1.0.0.zip").status, 200, "others are served");
+
+    let forget = ["cache", "pins", "forget", "example.com/dep/v2@v2.0.1", "--data", data.to_str().unwrap()];
+    assert!(run(&forget).status.success());
+    assert_eq!(get(&mirror.url, "/example.com/dep/v2/@v/v2.0.1.zip").status, 200, "it is public now");
 }
 
 fn forgotten() {

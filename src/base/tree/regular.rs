@@ -1,10 +1,23 @@
-//! The content of a regular file, up to a limit.
+//! Regular files, and no others: nobody may ever write to a FIFO.
 
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use super::open_regular;
+use super::{TreeError, Unreadable, open_named, open_regular};
 use crate::base::bounded::read_bounded;
+
+/// Opens a regular file that the user named, for a caller that passes the cause on. Never blocks on a FIFO or a device.
+pub(crate) fn open_file(path: &Path) -> io::Result<File> {
+    open_named(path).map_err(|error| match error {
+        TreeError::Unreadable(Unreadable { cause, .. }) => cause,
+        // A link that leads nowhere is as good as no file.
+        TreeError::NotRegular { .. } if !path.exists() => io::ErrorKind::NotFound.into(),
+        TreeError::NotRegular { found, .. } => {
+            io::Error::new(io::ErrorKind::InvalidInput, format!("expected a regular file, found {found}"))
+        }
+    })
+}
 
 /// Why a regular file is not read.
 #[derive(Debug, thiserror::Error)]

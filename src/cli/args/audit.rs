@@ -61,6 +61,19 @@ pub(in crate::cli) struct DoctorArgs {
     #[arg(long)]
     pub(in crate::cli) fix: bool,
 
+    /// The policy, whose [[accept]] apply [default: the nearest sumgate.toml at or above the working folder]
+    #[arg(long, value_name = "FILE", env = "SUMGATE_POLICY")]
+    pub(in crate::cli) policy: Option<PathBuf>,
+
+    /// Try whether a sumgate mirror is in the way: let `go` ask for a module that every mirror refuses, and for one that it must
+    /// release
+    ///
+    /// `go` runs with the settings of this folder, and with empty caches of its own. The module to release is the first one of
+    /// PATH/go.sum that no pattern of GONOSUMDB, GOPRIVATE or GONOPROXY covers, or else rsc.io/quote. The exit code is 1 if no mirror
+    /// is in the way, and 2 if that remains unknown. Nothing else is examined.
+    #[arg(long = "try", conflicts_with_all = ["fix", "exclude", "format", "deny", "exit_zero"])]
+    pub(in crate::cli) attempt: bool,
+
     #[command(flatten)]
     pub(in crate::cli) output: OutputArgs,
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use super::{DatabaseArgs, DatabaseTimeoutArgs, ExemptArgs, StateArgs, UpstreamArgs};
+use super::{DatabaseArgs, DatabaseTimeoutArgs, ExemptArgs, StateArgs, UpstreamArgs, WarnArgs};
 use gomodule::goversion::GoVersion;
 use gomodule::module::{ModuleVersion, ModuleVersionError};
 
@@ -146,6 +146,9 @@ pub(in crate::cli) struct FetchArgs {
     /// The policy [default: none]
     #[arg(long, value_name = "FILE", env = "SUMGATE_POLICY")]
     pub(in crate::cli) policy: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(in crate::cli) warn: WarnArgs,
 
     #[command(flatten)]
     pub(in crate::cli) timeout: DatabaseTimeoutArgs,

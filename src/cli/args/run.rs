@@ -42,7 +42,7 @@ pub(in crate::cli) struct RunArgs {
     #[arg(long, value_name = "GOPROXY", env = "SUMGATE_UPSTREAM")]
     pub(in crate::cli) upstream: Option<String>,
 
-    /// The configuration file of `sumgate serve`: upstreams, private modules, and flags (see README.md)
+    /// The configuration file of `sumgate serve`: upstreams, private modules, and flags (see docs/settings.md)
     ///
     /// Its [[upstream]] replace --upstream, and its [[private]] come before --private. The flags of [serve] that are flags here
     /// are used, too; a flag takes precedence over its variable, and the variable over the file.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{DatabaseArgs, DatabaseTimeoutArgs, ExemptArgs, StateArgs, UpstreamArgs};
+use super::{DatabaseArgs, DatabaseTimeoutArgs, ExemptArgs, StateArgs, UpstreamArgs, WarnArgs};
 use crate::mirror::ListenAddress;
 use crate::settings::duration;
 
@@ -67,6 +67,9 @@ pub(in crate::cli) struct ServeArgs {
     /// The policy [default: none]
     #[arg(long, value_name = "FILE", env = "SUMGATE_POLICY")]
     pub(in crate::cli) policy: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(in crate::cli) warn: WarnArgs,
 
     /// Serve only from the local store; make no network requests
     ///

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::policy::Policy;
 use crate::settings::positive_duration;
 use crate::sumdb::Database;
 use gomodule::module::ModulePath;
@@ -105,7 +106,7 @@ fn host(text: &str) -> Result<String, String> {
 /// Where files come from.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct UpstreamArgs {
-    /// The configuration file: upstreams, private modules, and flags of `sumgate serve` (see README.md)
+    /// The configuration file: upstreams, private modules, and flags of `sumgate serve` (see docs/settings.md)
     ///
     /// Its [[upstream]] replace --upstream, and its [[private]] come before --private. Its [serve] has flags by their long
     /// names, such as `listen = "127.0.0.1:8080"`; each command uses those that it has. A flag takes precedence over its
@@ -131,6 +132,23 @@ pub(in crate::cli) struct GoSettingsArgs {
     pub(in crate::cli) nosumdb: String,
 }
 
+/// Whether the policy denies.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct WarnArgs {
+    /// Let pass what the rules of the policy deny, and warn of it
+    ///
+    /// What cannot be proved is refused as without it: wrong bytes, a version without a record, a fork.
+    #[arg(long, env = "SUMGATE_WARN", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(in crate::cli) warn: bool,
+}
+
+impl WarnArgs {
+    /// The policy, which only warns with `--warn`.
+    pub(in crate::cli) fn applied_to(&self, policy: Policy) -> Policy {
+        if self.warn { policy.only_warning() } else { policy }
+    }
+}
+
 /// The policy that applies.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct PolicyArgs {
@@ -142,6 +160,9 @@ pub(in crate::cli) struct PolicyArgs {
     // Not a conflict with --policy: then SUMGATE_POLICY would conflict, too, and could not be overridden.
     #[arg(long)]
     pub(in crate::cli) no_policy: bool,
+
+    #[command(flatten)]
+    pub(in crate::cli) warn: WarnArgs,
 
     /// Accept a policy that allows more than the one at --base
     ///

@@ -14,7 +14,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
     ("Serve and build", &["serve", "run", "env", "health"]),
     ("Check", &["audit", "doctor", "why", "verify", "hash"]),
     ("Data", &["cache", "policy", "sumdb"]),
-    ("Learn", &["demo", "help"]),
+    ("Learn", &["demo", "completions", "man", "help"]),
 ];
 
 /// The command line. clap lists subcommands in one group, so the top-level list is made here.
@@ -22,7 +22,7 @@ pub(in crate::cli) fn tree() -> clap::Command {
     let mut built = Args::command();
     built.build();
     let about = |name: &&str| built.find_subcommand(name).and_then(clap::Command::get_about).cloned();
-    let line = |name: &&str| format!("  {name:<8} {}\n", about(name).unwrap_or_default());
+    let line = |name: &&str| format!("  {name:<12} {}\n", about(name).unwrap_or_default());
     let group =
         |(title, names): &(&str, &[&str])| format!("{title}:\n{}\n", names.iter().map(line).collect::<String>());
     let list: String = GROUPS.iter().map(group).collect();
@@ -85,7 +85,7 @@ mod tests {
         let mut built = Args::command();
         built.build();
         for command in built.get_subcommands() {
-            let line = format!("  {:<8} {}\n", command.get_name(), command.get_about().unwrap());
+            let line = format!("  {:<12} {}\n", command.get_name(), command.get_about().unwrap());
             assert_eq!(list.matches(&line).count(), 1, "{line}{list}");
         }
         let lines = list.lines().filter(|line| line.starts_with("  "));

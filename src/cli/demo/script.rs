@@ -18,7 +18,7 @@ use crate::policy::InForce;
 use crate::release::{EventLog, Expectations};
 use crate::store::Store;
 use crate::sumdb::{Anchor, Client, Database, Databases};
-use crate::upstream::{HttpClient, ProxyList, Router, Ttls, UpstreamPool};
+use crate::upstream::{HttpClient, HttpError, ProxyList, Router, Ttls, UpstreamPool};
 use gomodule::module::{ModuleVersion, Patterns};
 
 /// Ten times the slowest step on a small machine, so that a hanging `go` does not block the tour.
@@ -28,8 +28,22 @@ const MAX_BODY: usize = 1 << 20;
 
 /// How much further the rest of a broken line is indented.
 const HANGING: &str = "  ";
+/// What a reader is about to see.
+const WHAT: &str = "\
+Five downloads through a mirror: two are honest, three are attacks to refuse.
+All of it stays on this machine.
+
+";
 /// What a reader can do next.
-const NEXT: &str = "\nNext:\n  sumgate demo --keep  try it by hand, with the same modules\n  sumgate audit        verify the go.sum files below this folder\n  sumgate serve        run the mirror; it prints the line that points `go` at it\n";
+const NEXT: &str = "
+Next:
+  sumgate audit                  look up each line of go.sum below this folder
+  sumgate run -- go build ./...  build with proved modules; changes no setting
+  sumgate serve                  run the mirror; it prints the line for `go`
+  go env -u GOPROXY GOSUMDB      go back afterwards
+  sumgate demo --keep            try it by hand, and verify the evidence of
+                                 step 5, which is else deleted with the demo
+";
 
 /// A running tour: an origin, its mirror, and a client.
 pub(super) struct Tour {
@@ -46,8 +60,10 @@ pub(super) struct Tour {
 impl Tour {
     /// Starts the origin and the mirror on free ports. `go` is the real command, if there is one.
     pub(super) async fn start(go: Option<PathBuf>, width: usize) -> Result<Self> {
+        // Before the world, which needs temporary files, too, and has no error for that.
+        let folder = tempfile::tempdir()
+            .context("cannot make a folder for the tour: name a folder for temporary files with TMPDIR")?;
         let origin = Origin::start(World::demo()).await.context("cannot start the origin")?;
-        let folder = tempfile::tempdir().context("cannot make a folder for the tour")?;
         let http = HttpClient::on_this_machine()?;
         let store = Arc::new(Store::open(&folder.path().join("data"))?);
         let database = Database::parse(&origin.gosumdb())?;
@@ -75,6 +91,7 @@ impl Tour {
             .go
             .as_ref()
             .map_or("an HTTP client (there is no go on the PATH)".into(), |go| go.display().to_string());
+        say(WHAT);
         say(&format!("A test module proxy, with a few modules and a signed log:\n  {}\n", self.origin.url()));
         say(&format!("Its mirror:\n  {}\nDownloads are made with\n  {with}\n\n", self.mirror.url()));
 
@@ -202,7 +219,13 @@ impl Tour {
         let file = format!("{path}/@v/{version}.zip");
         match self.get(&file).await {
             Ok(_) => (true, format!("GET /{file}\n200 OK\n")),
-            Err(error) => (false, format!("GET /{file}\n{error}\n")),
+            Err(error) => {
+                let why = error.downcast_ref::<HttpError>().map_or_else(|| error.to_string(), HttpError::why);
+                // The client joins the lines of a reason: these begin one.
+                let lines = ["proved:", "upstream:", "the wrong bytes"];
+                let why = lines.into_iter().fold(why, |why, start| why.replace(start, &format!("\n{start}")));
+                (false, format!("GET /{file}\n{why}\n"))
+            }
         }
     }
 
@@ -225,7 +248,8 @@ fn indented(text: &str, width: usize) -> String {
             let room = width.saturating_sub(INDENT.len() + indent.len()).max(1);
             let byte = |chars| rest.char_indices().nth(chars).map_or(rest.len(), |(at, _)| at);
             if byte(room) == rest.len() {
-                lines.push_str(&format!("{INDENT}{indent}{rest}\n"));
+                lines.push_str(format!("{INDENT}{indent}{rest}").trim_end());
+                lines.push('\n');
                 break;
             }
             // A space after the last word that fits.
@@ -245,6 +269,7 @@ mod tests {
     #[test]
     fn long_lines_are_broken_between_words_and_long_words_anywhere() {
         assert_eq!(indented("a bc\n", 20), "   a bc\n");
+        assert_eq!(indented("a\n\nb\n", 20), "   a\n\n   b\n");
         assert_eq!(indented("aaaa bbbb cccc dddd", 17), "   aaaa bbbb cccc\n     dddd\n");
         assert_eq!(indented("\twords of a reply", 17), "     words of a\n       reply\n");
         assert_eq!(indented("0123456789abcdef", 15), "   0123456789ab\n     cdef\n");

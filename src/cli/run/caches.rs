@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
-use std::time::SystemTime;
+use std::sync::mpsc;
+use std::time::{Duration, SystemTime};
 
 use tlog::{Signer, VerifierKey};
 use tokio::task::spawn_blocking;
@@ -19,7 +20,7 @@ use crate::finding::{Code, Finding, Severity};
 use crate::gate::seal::Sealed;
 use crate::gate::{self, CacheOrigin, CacheUse, Caches, Known, KnownFile, Outcome, RunFolder, cut, seal};
 use crate::go::environment::GoEnv;
-use crate::policy::{Age, Facts};
+use crate::policy::{Accepting, Age, Facts};
 use crate::store::Store;
 use crate::sumdb::Databases;
 use gomodule::artifact::{Artifact, Kind};
@@ -33,6 +34,8 @@ const KEY_VARIABLE: &str = "SUMGATE_CACHE_KEY";
 const AT_ONCE: usize = 128;
 /// A key has about 100 bytes.
 const MAX_KEY_FILE: u64 = 4 << 10;
+/// A program that gets the key from a secret store, and writes it to a pipe, takes a second or two.
+const KEY_WITHIN: Duration = Duration::from_secs(10);
 
 /// The caches of a run, and what is known about them before the command.
 pub(super) struct RunCaches {
@@ -108,7 +111,7 @@ impl RunCaches {
     ///
     /// Decides by name, size, and whether there is a record. Records are not looked up again, so a `min-age` that was raised does not
     /// affect proved modules.
-    pub(super) fn judge_sealed(&mut self, policies: &Policies, deny: Severity) -> bool {
+    pub(super) fn judge_sealed(&mut self, policies: &Policies, accepting: &mut Accepting, deny: Severity) -> bool {
         if self.usage.modules == CacheOrigin::Inherited {
             return true;
         }
@@ -133,8 +136,11 @@ impl RunCaches {
              the kept caches: {}.",
             self.folder.root().display()
         );
-        let findings = policies.denied(&facts.collect::<Vec<_>>()).into_iter();
-        let findings: Vec<Finding> = findings.map(|found| Finding { help: Some(help.clone()), ..found }).collect();
+        let findings = policies.decided(&facts.collect::<Vec<_>>()).into_iter();
+        let advised = |found: Finding| {
+            if found.code == Code::PolicyDenied { Finding { help: Some(help.clone()), ..found } } else { found }
+        };
+        let findings = accepting.sort(findings.map(advised).collect());
         let is_right = findings.iter().all(|finding| finding.severity() < deny);
         self.findings.extend(cut(findings));
         is_right
@@ -148,6 +154,7 @@ impl RunCaches {
         clients: &Databases,
         exempt: &Patterns,
         policies: &Policies,
+        accepting: &mut Accepting,
         deny: Severity,
     ) -> Result<bool, Failure> {
         if self.usage.modules != CacheOrigin::Inherited {
@@ -202,8 +209,9 @@ impl RunCaches {
                 }
             }
         }
-        let is_right = report.findings.iter().all(|finding| finding.severity() < deny);
-        self.findings.extend(report.findings);
+        let findings = accepting.sort(report.findings);
+        let is_right = findings.iter().all(|finding| finding.severity() < deny);
+        self.findings.extend(findings);
         Ok(is_right)
     }
 
@@ -290,7 +298,22 @@ fn signer(args: &RunArgs) -> Result<Option<Signer>, Failure> {
 }
 
 fn read_key(path: &Path) -> Result<String, Failure> {
-    let text = std::fs::File::open(path).and_then(|file| text_bounded(file, MAX_KEY_FILE));
+    let (sender, receiver) = mpsc::channel();
+    let named = path.to_owned();
+    // A FIFO that nobody writes blocks this thread until the program ends, which is at once.
+    std::thread::spawn(move || {
+        let text = std::fs::File::open(named).and_then(|file| text_bounded(file, MAX_KEY_FILE));
+        // Nobody listens any more after the time.
+        let _ = sender.send(text);
+    });
+    let text = receiver.recv_timeout(KEY_WITHIN).map_err(|_| {
+        let message = format!(
+            "cannot read the cache key {}: nobody wrote it within {} seconds",
+            path.display(),
+            KEY_WITHIN.as_secs()
+        );
+        Failure::new(Fault::Host, message)
+    })?;
     let text = text.map_err(|error| Failure::host(&format!("read the cache key {}", path.display()), &error))?;
     let too_large = || format!("the cache key {} has more than {MAX_KEY_FILE} bytes", path.display());
     let text = text.ok_or_else(|| Failure::new(Fault::Request, too_large()))?;

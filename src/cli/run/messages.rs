@@ -6,7 +6,7 @@ use crate::base::limits::MAX_NAMED;
 use crate::base::text::{counted, safe, safe_path};
 use crate::cli::exit::Failure;
 use crate::cli::out;
-use crate::finding::{Finding, Severity};
+use crate::finding::{Accepted, Finding, Severity};
 use crate::gate::{ChildError, Ended, Outcome, code};
 use crate::release::RefusedFile;
 use crate::sumdb::check_of;
@@ -60,6 +60,15 @@ pub(super) fn findings(findings: &[Finding]) {
     }
 }
 
+/// Reports what the policy accepts, in order.
+fn accepted(accepted: &[Accepted]) {
+    for Accepted { finding, by } in accepted {
+        let place = finding.place.as_ref().map(|place| format!("{}: ", safe(&place.to_string()))).unwrap_or_default();
+        let (code, message) = (finding.code.name(), safe(&finding.message));
+        out::message(&format!("{place}{}[{code}] {message}; {}", finding.severity(), safe(&by.in_words())));
+    }
+}
+
 /// Reports that the command did not start. Two cases have exit codes.
 pub(super) fn not_started(error: &ChildError) -> Result<Ended, Failure> {
     let code = match error {
@@ -86,6 +95,7 @@ pub(super) fn summary(outcome: &Outcome) {
         let (line, modules) = (exception.line(), exception.modules());
         out::message(&format!("the exception in line {line} of the policy ({modules}) matched nothing"));
     }
+    accepted(&outcome.accepted);
     for program in &outcome.installed {
         out::message(&format!("installed {}", safe_path(program)));
     }
@@ -101,6 +111,9 @@ fn figures(outcome: &Outcome) -> String {
         line.push_str(&format!(", {} released UNPROVED", counted(unproved, "exempt one")));
     }
     line.push_str(&format!(" ({bytes} bytes), {refused} refused, {}", counted(outcome.findings.len(), "finding")));
+    if !outcome.accepted.is_empty() {
+        line.push_str(&format!(", {} accepted", outcome.accepted.len()));
+    }
     if outcome.events.dropped > 0 {
         line.push_str(&format!(", {} not listed", outcome.events.dropped));
     }

@@ -14,7 +14,7 @@ use crate::base::text::safe_joined;
 use crate::mirror::error::MirrorError;
 use crate::mirror::metadata::cache::Freshness;
 use crate::mirror::metadata::client_text;
-use crate::mirror::pipeline::Pipeline;
+use crate::mirror::pipeline::{Admitted, Pipeline};
 use crate::mirror::route::{BasePath, Route, route};
 use crate::mirror::stored::stored;
 use crate::release::{Basis, ReleaseError, Released, blocking};
@@ -91,8 +91,8 @@ impl Handler {
         match &route {
             // A file is refused where it is released, which is recorded.
             Route::Module(Request::File(Artifact { kind: Kind::Mod | Kind::Zip, .. })) | Route::Home => {}
-            Route::Module(request) => self.pipeline.may_name(request.module())?,
-            Route::Database(_, DatabaseRequest::Lookup(module)) => self.pipeline.may_name(&module.path)?,
+            Route::Module(request) => self.pipeline.may_name(request.module()).await?,
+            Route::Database(_, DatabaseRequest::Lookup(module)) => self.pipeline.may_name(&module.path).await?,
             Route::Database(..) => {}
         }
         Ok(match route {
@@ -130,8 +130,9 @@ impl Handler {
     }
 
     async fn file(&self, path: &str, headers: &HeaderMap, artifact: Artifact) -> Result<Response<Body>, MirrorError> {
-        let released = self.pipeline.release(&artifact).await?;
-        let response = respond::file(headers, artifact.kind, &released);
+        let Admitted { file: released, warnings } = self.pipeline.release(&artifact).await?;
+        let mut response = respond::file(headers, artifact.kind, &released);
+        respond::warn(&mut response, &warnings);
         let is_go_mod = artifact.kind == Kind::Mod;
         if is_go_mod { self.go_mod(path, response, artifact, released).await } else { Ok(response) }
     }
@@ -248,7 +249,7 @@ mod tests {
         let handler = Handler { pipeline, base: BasePath::default(), cache };
         let module = ModuleVersion::parse("example.com/hello@v1.0.0").unwrap();
         let artifact = Artifact { module, kind: Kind::Mod };
-        let released = handler.pipeline.release(&artifact).await.unwrap();
+        let released = handler.pipeline.release(&artifact).await.unwrap().file;
         let answered = async || {
             let response = respond::file(&HeaderMap::new(), Kind::Mod, &released);
             handler.go_mod("/a", response, artifact.clone(), released.clone()).await

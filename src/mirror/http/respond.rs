@@ -9,7 +9,7 @@ use hyper::{Method, Response, StatusCode};
 
 use super::body::Body;
 use crate::base::fault::{Fault, in_full};
-use crate::base::text::safe_lines;
+use crate::base::text::{one_line, safe_lines};
 use crate::mirror::error::MirrorError;
 use crate::mirror::metadata::cache::{Cached, Freshness};
 use crate::mirror::metadata::client_text;
@@ -23,6 +23,10 @@ const MUTABLE: &str = "no-cache";
 
 /// The stable name of a refusal.
 const REFUSED: HeaderName = HeaderName::from_static("x-sumgate-refused");
+/// What a rule of the policy that only warns says of the file.
+const WARNING: HeaderName = HeaderName::from_static("x-sumgate-warning");
+/// Longest warning in a header, in characters. Servers in front of the mirror accept 8 KiB of headers, and there are at most nine rules.
+const MAX_WARNING: usize = 600;
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 
@@ -72,7 +76,8 @@ pub(super) fn cached(kind: BodyKind, cached: Cached) -> Response<Body> {
 
 /// An error: `text/plain`, since `go` shows only that to its user. Paths in it are relative to the folder `data`.
 pub(super) fn error(error: &MirrorError, data: &Path) -> Response<Body> {
-    let mut response = refusal(status(error.fault()), &client_text::for_client(&in_full(error), data));
+    let text = client_text::that_go_shows(&client_text::for_client(&in_full(error), data));
+    let mut response = refusal(status(error.fault()), &text);
     if let Some((code, _)) = error.refusal() {
         set(response.headers_mut(), REFUSED, code);
     }
@@ -158,6 +163,16 @@ pub(super) fn file(request: &HeaderMap, kind: Kind, released: &Released) -> Resp
     *response.body_mut() =
         in_memory.map_or_else(|| Body::file(Arc::clone(released.file()), offset, part), Body::Memory);
     response
+}
+
+/// Adds a header for each warning.
+pub(super) fn warn(response: &mut Response<Body>, warnings: &[String]) {
+    for warning in warnings {
+        // Of one line, without a control character. A reason may have others than ASCII.
+        if let Ok(value) = HeaderValue::from_bytes(one_line(warning, MAX_WARNING).as_bytes()) {
+            response.headers_mut().append(WARNING, value);
+        }
+    }
 }
 
 /// Sets the headers of every answer, and removes the body of an answer to HEAD.

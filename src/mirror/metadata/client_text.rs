@@ -5,6 +5,11 @@ use std::path::Path;
 use crate::base::text::{is_plain, safe_lines};
 use gomodule::module::is_semver;
 
+/// What `go` shows of a message, less the line break that it counts (`cmd/go/internal/web`: 8 times 81 bytes).
+const SHOWN: usize = 640;
+/// The start of a line that is cut names the request.
+const START: usize = 160;
+
 /// A message for a client: paths become relative to the data folder, whose place on this machine the client must not learn,
 /// and control characters are escaped.
 pub(crate) fn for_client(text: &str, data: &Path) -> String {
@@ -19,6 +24,29 @@ pub(crate) fn for_client(text: &str, data: &Path) -> String {
         }
     }
     safe_lines(&text)
+}
+
+/// An error message with each line that `go` would not show cut in the middle. `go` shows whole lines, as long as they have
+/// fewer than 648 bytes together: of one longer line it shows nothing. What to do stands at the end.
+pub(crate) fn that_go_shows(text: &str) -> String {
+    let (mut shown, mut used) = (String::with_capacity(text.len()), 0);
+    for line in text.split_inclusive('\n') {
+        let left = SHOWN.saturating_sub(used);
+        let fits = line.len() <= left || left < 2 * START;
+        let line = if fits { line.to_owned() } else { without_middle(line, left) };
+        used += line.len();
+        shown.push_str(&line);
+    }
+    shown
+}
+
+/// A line of at most `max` bytes, with its start and its end.
+fn without_middle(line: &str, max: usize) -> String {
+    const CUT: &str = " … ";
+    let start = (0..=START).rev().find(|at| line.is_char_boundary(*at)).unwrap_or_default();
+    let end = line.len() - (max - START - CUT.len());
+    let end = (end..line.len()).find(|at| line.is_char_boundary(*at)).unwrap_or(line.len());
+    format!("{}{CUT}{}", &line[..start], &line[end..])
 }
 
 /// The lines of a version list that `go` reads: those whose first word is a semantic version. Their words are without characters
@@ -59,6 +87,26 @@ fn without_root(text: &str, root: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_that_is_too_long_for_go_keeps_its_start_and_its_end() {
+        let short = "a refusal\nwith two lines\n";
+        assert_eq!(that_go_shows(short), short);
+        let long = format!("direct: {} what to do: {}", "é".repeat(400), "x".repeat(100));
+        let shown = that_go_shows(&long);
+        assert!(
+            shown.len() <= SHOWN
+                && shown.starts_with("direct: é")
+                && shown.ends_with(&format!("é what to do: {}", "x".repeat(100))),
+            "{shown}"
+        );
+        let second = that_go_shows(&format!("{}\n{long}\nmore\n", "y".repeat(200)));
+        let lines: Vec<&str> = second.lines().collect();
+        assert!(
+            lines[1].len() + 202 <= SHOWN && lines[1].ends_with(&"x".repeat(100)) && lines[2] == "more",
+            "{second}"
+        );
+    }
 
     #[test]
     fn paths_are_relative_to_the_data_folder() {

@@ -1,204 +1,23 @@
 //! Random pairs of policies: every loosening change is found, and a pair without findings allows nothing new.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::fmt::Write;
+mod sketch;
+
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::civil::Date;
 
+use sketch::{CODES, Random, Sketch, change, further};
+
 use super::loosened;
-use crate::policy::{Age, Facts, Policy, judge, parse};
+use crate::finding::Finding;
+use crate::policy::{Accepting, Age, Facts, InForce, Policy, judge, parse};
 use gomodule::module::ModuleVersion;
 
+const DAY: u64 = 86_400;
 const PAIRS: u64 = 2_000;
 const FACTS: u64 = 60;
-const DAY: u64 = 86_400;
-
-/// SplitMix64: the same seed gives the same pair.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut word = self.0;
-        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (word ^ (word >> 31)) % bound
-    }
-
-    fn one<'a, T>(&mut self, of: &'a [T]) -> &'a T {
-        let nth = self.below(of.len() as u64);
-        &of[usize::try_from(nth).unwrap()]
-    }
-
-    fn yes(&mut self) -> bool {
-        self.below(2) == 0
-    }
-
-    fn some<T: Clone>(&mut self, of: &[T]) -> Vec<T> {
-        of.iter().filter(|_| self.yes()).cloned().collect()
-    }
-}
-
-/// The content of a policy before it is written as text.
-#[derive(Clone, Debug, Default)]
-struct Sketch {
-    deny: Vec<&'static str>,
-    allow: Option<Vec<&'static str>>,
-    exceptions: Vec<(&'static str, Vec<&'static str>, i16)>,
-    min_age: Option<u64>,
-    unknown_is_old: bool,
-    flags: Vec<&'static str>,
-    max_zip_size: Option<u64>,
-    toolchains: Option<&'static str>,
-}
-
-const MODULES: [&str; 4] = ["a.com/x", "a.com", "b.com/y", "golang.org/toolchain"];
-const FLAGS: [&str; 4] = ["pseudo-versions", "pre-releases", "retracted", "unknown-modules"];
-const RULES: [&str; 6] = ["deny", "default", "min-age", "pseudo-versions", "retracted", "max-zip-size"];
-const TOOLCHAINS: [&str; 2] = [">=go1.26.0", ">=go1.27.0"];
-
-impl Sketch {
-    fn random(random: &mut Random) -> Self {
-        let allow = random.yes().then(|| random.some(&MODULES));
-        let exceptions = (0..random.below(3)).map(|_| {
-            let rules = random.some(&RULES);
-            (*random.one(&MODULES), if rules.is_empty() { vec!["deny"] } else { rules }, 2020)
-        });
-        Self {
-            exceptions: exceptions.collect(),
-            deny: random.some(&MODULES),
-            allow,
-            min_age: random.yes().then(|| 1 + random.below(3)),
-            unknown_is_old: random.yes(),
-            flags: random.some(&FLAGS),
-            max_zip_size: random.yes().then(|| 100 * (1 + random.below(3))),
-            toolchains: random.yes().then(|| *random.one(&TOOLCHAINS)),
-        }
-    }
-
-    fn text(&self) -> String {
-        let mut text = "[policy]\n".to_owned();
-        if self.allow.is_some() {
-            text.push_str("default = \"deny\"\n");
-        }
-        if let Some(weeks) = self.min_age {
-            writeln!(text, "min-age = \"{weeks}w\"").unwrap();
-        }
-        let word = if self.unknown_is_old { "old" } else { "new" };
-        writeln!(text, "unknown-age = \"{word}\"").unwrap();
-        self.flags.iter().for_each(|flag| writeln!(text, "{flag} = \"deny\"").unwrap());
-        if let Some(size) = self.max_zip_size {
-            writeln!(text, "max-zip-size = \"{size}\"").unwrap();
-        }
-        if let Some(range) = self.toolchains {
-            writeln!(text, "toolchains = [\"{range}\"]").unwrap();
-        }
-        for (name, modules) in [("deny", self.deny.clone()), ("allow", self.allow.clone().unwrap_or_default())] {
-            for module in modules {
-                writeln!(text, "[[{name}]]\nmodule = \"{module}\"\nreason = \"r\"").unwrap();
-            }
-        }
-        for (module, rules, year) in &self.exceptions {
-            writeln!(
-                text,
-                "[[exception]]\nmodule = \"{module}\"\nfrom = {rules:?}\nreason = \"r\"\nexpires = {year}-06-01"
-            )
-            .unwrap();
-        }
-        text
-    }
-
-    fn policy(&self) -> Policy {
-        let text = self.text();
-        parse(&text).unwrap_or_else(|error| panic!("{text}{error}"))
-    }
-}
-
-/// Makes one change. Returns whether it loosens, or `None` if this sketch has nothing to change.
-fn change(random: &mut Random, base: &Sketch, now: &mut Sketch) -> Option<bool> {
-    match random.below(11) {
-        0 => {
-            let new = MODULES.into_iter().find(|module| !base.deny.contains(module))?;
-            now.deny.push(new);
-            Some(false)
-        }
-        1 => now.deny.pop().map(|_| true),
-        2 => {
-            let had = base.allow.is_some();
-            now.allow = if had { None } else { Some(random.some(&MODULES)) };
-            Some(had)
-        }
-        3 => now.allow.as_mut()?.pop().map(|_| false),
-        4 => {
-            let new =
-                MODULES.into_iter().find(|module| !base.allow.as_ref().is_some_and(|had| had.contains(module)))?;
-            now.allow.as_mut()?.push(new);
-            Some(true)
-        }
-        5 => {
-            let rule = *random.one(&RULES);
-            now.exceptions.push(("c.com", vec![rule], 2030));
-            Some(true)
-        }
-        6 => {
-            let (.., year) = now.exceptions.first_mut()?;
-            let later = random.yes();
-            *year = if later { 2025 } else { 2019 };
-            Some(later)
-        }
-        7 => change_min_age(random, base, now),
-        8 => {
-            let flag = *random.one(&FLAGS);
-            let had = base.flags.contains(&flag);
-            if had {
-                now.flags.retain(|one| *one != flag);
-            } else {
-                now.flags.push(flag);
-            }
-            Some(had)
-        }
-        9 => {
-            let (_, rules, _) = now.exceptions.first_mut()?;
-            let rule = RULES.into_iter().find(|rule| !rules.contains(rule))?;
-            rules.push(rule);
-            // Another exception for the same modules may already lift it.
-            let (module, ..) = &base.exceptions[0];
-            let is_lifted = |one: &(&str, Vec<&str>, i16)| one.0 == *module && one.1.contains(&rule);
-            Some(!base.exceptions.iter().any(is_lifted))
-        }
-        _ => {
-            let old = base.max_zip_size?;
-            let larger = random.yes();
-            now.max_zip_size = Some(if larger { old + 1 } else { old - 1 });
-            Some(larger)
-        }
-    }
-}
-
-fn change_min_age(random: &mut Random, base: &Sketch, now: &mut Sketch) -> Option<bool> {
-    let old = base.min_age?;
-    now.min_age = *random.one(&[None, Some(old), Some(old + 1), old.checked_sub(1).filter(|age| *age > 0)]);
-    now.unknown_is_old = random.yes();
-    Some(match now.min_age {
-        Some(new) if new > old => now.unknown_is_old,
-        Some(new) if new == old => now.unknown_is_old && !base.unknown_is_old,
-        _ => true,
-    })
-}
-
-/// Makes a few more changes that do not loosen.
-fn further(random: &mut Random, now: &Sketch) -> Sketch {
-    let mut sketch = now.clone();
-    for _ in 0..4 {
-        let before = sketch.clone();
-        let mut after = before.clone();
-        if change(random, &before, &mut after) == Some(false) {
-            sketch = after;
-        }
-    }
-    sketch
-}
 
 /// All facts about a module version.
 struct Truth {
@@ -207,6 +26,7 @@ struct Truth {
     covered_since: Option<u64>,
     sightings: Vec<u64>,
     facts: Facts,
+    finding: Finding,
     today: Date,
 }
 
@@ -226,7 +46,10 @@ impl Truth {
         facts.retracted = Some(random.yes().then(String::new));
         facts.zip_size = Some(random.below(450));
         let today = Date::new(*random.one(&[2018, 2022, 2028]), 1, 1).unwrap();
-        Self { module, covered_since, sightings, facts, today }
+        let code = *random.one(&CODES);
+        let finding =
+            Finding { module: code.is_about_a_module().then(|| module.to_owned()), ..Finding::new(code, "x") };
+        Self { module, covered_since, sightings, facts, finding, today }
     }
 
     /// A record is old if a sighting of the required age covers it. Otherwise it is young, or its age is unknown if the newest
@@ -245,16 +68,26 @@ impl Truth {
         sketch.min_age.is_some_and(|weeks| self.age(weeks * 7) == Age::Unknown)
     }
 
-    fn is_denied(&self, sketch: &Sketch, policy: &Policy) -> bool {
+    /// How strict the policy is: 0 allows, 1 warns, 2 denies.
+    fn level(&self, sketch: &Sketch, policy: &Policy) -> u8 {
         let age = Some(self.age(sketch.min_age.unwrap_or_default() * 7));
         let verdict = judge(policy, &Facts { age, ..self.facts.clone() }, self.today);
-        verdict.denial.is_some()
+        if verdict.denial.is_some() { 2 } else { u8::from(!verdict.warnings.is_empty()) }
+    }
+
+    fn is_accepted(&self, now: &Policy, base: Option<&Policy>) -> bool {
+        if now.accepts.is_empty() {
+            return false;
+        }
+        let policies = InForce { now: Some(now.clone()), base: base.cloned() };
+        let mut accepting = Accepting::new(Path::new("sumgate.toml"), policies, self.today);
+        accepting.sort(vec![self.finding.clone()]).is_empty()
     }
 }
 
 #[test]
-fn every_loosening_change_is_found_and_no_finding_means_nothing_new_is_allowed() {
-    let (mut counts, mut compared, mut unknown) = ([0; 2], 0, 0);
+fn every_loosening_change_is_found_and_no_finding_means_nothing_new_is_allowed_or_without_a_warning() {
+    let (mut counts, mut compared, mut unknown, mut accepted) = ([0; 2], 0, 0, 0);
     for seed in 0.. {
         if compared == PAIRS {
             break;
@@ -268,7 +101,13 @@ fn every_loosening_change_is_found_and_no_finding_means_nothing_new_is_allowed()
         assert_eq!(!found.is_empty(), expected, "seed {seed}: {found:?}\n{}---\n{}", base.text(), now.text());
         counts[usize::from(expected)] += 1;
 
-        // A policy without findings denies everything that the earlier one denies, after any number of changes.
+        // Whatever a change is, it accepts nothing that the base counts.
+        let truth = Truth::random(&mut random);
+        let [was, is] = [&old, &new].map(|policy| truth.is_accepted(policy, None));
+        assert_eq!(truth.is_accepted(&new, Some(&old)), was && is, "seed {seed}: {}\n---\n{}", base.text(), now.text());
+        accepted += usize::from(was && is);
+
+        // A policy without findings denies and warns of everything as the earlier one, after any number of changes.
         let other = further(&mut random, &now);
         let (pair, new) = if random.yes() { (&now, now.policy()) } else { (&other, other.policy()) };
         if !loosened(&old, &new).is_empty() {
@@ -278,20 +117,24 @@ fn every_loosening_change_is_found_and_no_finding_means_nothing_new_is_allowed()
         for _ in 0..FACTS {
             let truth = Truth::random(&mut random);
             unknown += usize::from(truth.is_unknown(&base) || truth.is_unknown(pair));
-            let let_in = truth.is_denied(&base, &old) && !truth.is_denied(pair, &new);
+            let let_in = truth.level(&base, &old) > truth.level(pair, &new);
             assert!(!let_in, "seed {seed}: {}\n{}---\n{}", truth.module, base.text(), pair.text());
+            let newly_accepted = truth.is_accepted(&new, None) && !truth.is_accepted(&old, None);
+            assert!(!newly_accepted, "seed {seed}: {:?}\n{}---\n{}", truth.finding, base.text(), pair.text());
         }
     }
     assert!(counts.iter().all(|count| *count > 1000), "{counts:?}");
     assert!(unknown > 10_000, "{unknown} of {compared} pairs");
+    assert!(accepted > 50, "{accepted} of {compared} pairs");
 }
 
 #[test]
-fn only_an_exception_loosens_an_empty_policy() {
+fn only_what_lifts_or_accepts_loosens_an_empty_policy() {
     for seed in 0..200 {
         let mut first = Sketch::random(&mut Random(seed));
-        assert_eq!(loosened(&Policy::default(), &first.policy()).len(), first.exceptions.len());
-        first.exceptions.clear();
+        let both = first.exceptions.len() + first.accepts.len();
+        assert_eq!(loosened(&Policy::default(), &first.policy()).len(), both);
+        (first.exceptions, first.accepts) = Default::default();
         assert_eq!(loosened(&Policy::default(), &first.policy()), Vec::<String>::new());
     }
 }

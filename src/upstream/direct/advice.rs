@@ -50,7 +50,10 @@ impl Advice {
         } else {
             Missing::Something
         };
-        Self { missing, host: host_of_url(message).unwrap_or_default(), dropped: dropped.to_vec() }
+        // With insteadOf, git asks another host than the one that `go` names.
+        let of_git = message.rsplit_once("fatal: ").and_then(|(_, said)| host_of_url(said.lines().next()?));
+        let host = of_git.or_else(|| host_of_url(message)).unwrap_or_default();
+        Self { missing, host, dropped: dropped.to_vec() }
     }
 
     pub(super) fn of_a_login(dropped: &[String]) -> Self {
@@ -70,7 +73,7 @@ impl Advice {
     }
 }
 
-/// The host of the first url in a message, without a port and a user.
+/// The host of the first url in a text, without a port and a user.
 fn host_of_url(message: &str) -> Option<String> {
     let is_of_a_host = |byte: u8| byte.is_ascii_alphanumeric() || b".-".contains(&byte);
     let after = message.split_once("://")?.1;
@@ -134,6 +137,11 @@ mod tests {
             (
                 "Get \"https://b.example/x?go-get=1\": tls: failed to verify certificate: x509",
                 "certificate of b.example is",
+            ),
+            (
+                "git ls-remote -q https://a.example/x.git in /y: exit status 128:\n\tfatal: could not read Username for \
+                 'https://copy.example': terminal prompts disabled\nsee https://go.dev/doc/faq#git_https",
+                "for copy.example (netrc",
             ),
             ("fatal: unable to access 'https://$(x)/': SSL certificate problem", "certificate of a.example is"),
         ] {

@@ -1,7 +1,8 @@
 //! The clones of past runs, so that a further run fetches only what is new.
 //!
 //! A run gets copies, with hard links to the objects, which are named by their hashes. Tags are left out: `go` believes a local tag
-//! and would never see that it was moved. `go` names the folder of a clone by the hash of its url, so that no repository can
+//! and would never see that it was moved. Only a run that follows another one at once reads the tags and branches of the copy
+//! instead of those of the host. `go` names the folder of a clone by the hash of its url, so that no repository can
 //! write into the clone of another one.
 
 use std::collections::VecDeque;
@@ -30,6 +31,13 @@ const MAX_BYTES: u64 = 4 << 30;
 const MAX_FILES: usize = 20_000;
 /// Modules of one clone: more than a path has elements.
 const MAX_MODULES: usize = 32;
+
+/// Where a run reads what branches and tags name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refs {
+    OfTheHost,
+    OfTheClone,
+}
 
 /// Whether one path is the other, or a prefix of it.
 pub(super) fn are_near(one: &ModulePath, other: &ModulePath) -> bool {
@@ -69,14 +77,14 @@ impl Clones {
 
     /// Copies the clones that belong to these modules to `to`, the folder of clones of a run. Returns whether there are any.
     /// Blocks.
-    pub(super) fn give(&self, modules: &[ModulePath], to: &Path, now: Instant) -> bool {
+    pub(super) fn give(&self, modules: &[ModulePath], refs: Refs, to: &Path, now: Instant) -> bool {
         let mut state = self.locked();
         state.remove_old(now);
         let State { folder: Some(folder), all } = &*state else { return false };
         let mut given = false;
         for clone in all.iter().filter(|clone| clone.is_of(modules)) {
             // A run without it only fetches more.
-            given |= copy(folder.path(), &clone.name, to).is_ok();
+            given |= copy(folder.path(), &clone.name, refs, to).is_ok();
         }
         given
     }
@@ -182,20 +190,21 @@ fn size(folder: &Path) -> Option<u64> {
 }
 
 /// Copies the clone `name` from one folder to another. Leaves nothing there if it fails.
-fn copy(from: &Path, name: &OsStr, to: &Path) -> io::Result<()> {
+fn copy(from: &Path, name: &OsStr, refs: Refs, to: &Path) -> io::Result<()> {
     let (from, to) = (from.join(name), to.join(name));
-    let copied = copy_files(&from, &to).and_then(|()| fs::copy(info(&from), info(&to)));
+    let copied = copy_files(&from, refs, &to).and_then(|()| fs::copy(info(&from), info(&to)));
     copied.map(drop).inspect_err(|_| {
         let _ = fs::remove_dir_all(&to);
     })
 }
 
-fn copy_files(from: &Path, to: &Path) -> io::Result<()> {
+fn copy_files(from: &Path, refs: Refs, to: &Path) -> io::Result<()> {
     let below = |entry: &DirEntry| entry.path().strip_prefix(from).map(Path::to_owned).unwrap_or_default();
     // A lock is of a git that was stopped.
     let is_wanted = |entry: &DirEntry| {
         let (below, name) = (below(entry), entry.file_name());
-        below != Path::new("refs/tags") && name != "FETCH_HEAD" && below.extension() != Some(OsStr::new("lock"))
+        let is_tags = refs == Refs::OfTheHost && below == Path::new("refs/tags");
+        !is_tags && name != "FETCH_HEAD" && below.extension() != Some(OsStr::new("lock"))
     };
     for entry in WalkDir::new(from).into_iter().filter_entry(is_wanted) {
         let entry = entry?;
@@ -205,13 +214,21 @@ fn copy_files(from: &Path, to: &Path) -> io::Result<()> {
             fs::create_dir_all(place)?;
         } else if kind.is_file() && below.starts_with("objects") {
             fs::hard_link(entry.path(), place)?;
-        } else if kind.is_file() && below == Path::new("packed-refs") {
+        } else if kind.is_file() && refs == Refs::OfTheHost && below == Path::new("packed-refs") {
             fs::write(place, without_tags(&fs::read_to_string(entry.path())?))?;
+        } else if kind.is_file() && refs == Refs::OfTheClone && below == Path::new("config") {
+            fs::write(place, of_itself(&fs::read_to_string(entry.path())?))?;
         } else if kind.is_file() {
             fs::copy(entry.path(), place)?;
         }
     }
     Ok(())
+}
+
+/// The `config` of a clone (git-config(1)) with the clone itself as its remote. `go` makes no other remote.
+fn of_itself(config: &str) -> String {
+    let line = |line: &str| if line.starts_with("\turl = ") { "\turl = .\n".to_owned() } else { format!("{line}\n") };
+    config.lines().map(line).collect()
 }
 
 /// A file `packed-refs` without its tags (gitrepository-layout(5)). The line after a tag, with `^`, belongs to it.
@@ -249,6 +266,8 @@ mod tests {
         }
         let packed = "# pack-refs\n1 refs/heads/main\n2 refs/tags/v1.0.0\n^3\n4 refs/tags/v1.1.0\n5 refs/x\n";
         fs::write(run.path().join(name).join("packed-refs"), packed).unwrap();
+        let config = "[remote \"origin\"]\n\turl = https://a.example\n\tfetch = x\n";
+        fs::write(run.path().join(name).join("config"), config).unwrap();
         fs::write(info(&run.path().join(name)), "git3:https://a.example").unwrap();
         run
     }
@@ -260,8 +279,8 @@ mod tests {
         clones.take(&modules("a.example/x"), run("one").path(), now).unwrap();
         clones.take(&modules("b.example/x"), run("two").path(), now).unwrap();
         let to = tempfile::tempdir().unwrap();
-        assert!(!clones.give(&modules("a.example/xy"), to.path(), now));
-        assert!(clones.give(&modules("a.example/x/below"), to.path(), now));
+        assert!(!clones.give(&modules("a.example/xy"), Refs::OfTheHost, to.path(), now));
+        assert!(clones.give(&modules("a.example/x/below"), Refs::OfTheHost, to.path(), now));
         assert!(!to.path().join("two").exists() && info(&to.path().join("one")).is_file());
         let has = |file: &str| to.path().join("one").join(file).is_file();
         assert!(has("objects/aa/bb") && has("refs/heads/main") && has("HEAD"));
@@ -269,11 +288,19 @@ mod tests {
         let packed = fs::read_to_string(to.path().join("one/packed-refs")).unwrap();
         assert_eq!(packed, "# pack-refs\n1 refs/heads/main\n5 refs/x\n");
 
+        let own = tempfile::tempdir().unwrap();
+        assert!(clones.give(&modules("a.example/x"), Refs::OfTheClone, own.path(), now));
+        let config = fs::read_to_string(own.path().join("one/config")).unwrap();
+        assert_eq!(config, "[remote \"origin\"]\n\turl = .\n\tfetch = x\n");
+        let of_the_clone = own.path().join("one/packed-refs");
+        assert!(own.path().join("one/refs/tags/v1.0.0").is_file());
+        assert!(fs::read_to_string(of_the_clone).unwrap().contains("refs/tags/v1.1.0"));
+
         // Another run for the same repository replaces the clone.
         clones.take(&modules("a.example/x/below"), to.path(), now).unwrap();
         assert_eq!(clones.locked().all.len(), 2);
         clones.forget(&modules("a.example/x"));
-        assert!(!clones.give(&modules("a.example/x"), tempfile::tempdir().unwrap().path(), now));
+        assert!(!clones.give(&modules("a.example/x"), Refs::OfTheHost, tempfile::tempdir().unwrap().path(), now));
         clones.sweep(now + KEPT_FOR);
         let left = fs::read_dir(clones.locked().folder.as_ref().unwrap().path()).unwrap().count();
         assert_eq!((left, clones.locked().all.len()), (0, 0), "the other one is too old");
@@ -286,8 +313,10 @@ mod tests {
         for nth in 0..=MAX_CLONES {
             clones.take(&modules(&format!("a.example/m{nth}")), run(&nth.to_string()).path(), now).unwrap();
         }
-        let has =
-            |nth: usize| clones.give(&modules(&format!("a.example/m{nth}")), tempfile::tempdir().unwrap().path(), now);
+        let has = |nth: usize| {
+            let (modules, to) = (modules(&format!("a.example/m{nth}")), tempfile::tempdir().unwrap());
+            clones.give(&modules, Refs::OfTheHost, to.path(), now)
+        };
         assert!(!has(0) && has(1) && has(MAX_CLONES));
     }
 }

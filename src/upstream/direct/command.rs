@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 
 use super::advice::Advice;
-use super::clones::{self, Clones};
+use super::clones::{self, Clones, Refs};
 use super::environment::{dropped, environment};
 use super::error::DirectError;
 use super::kept::Stamp;
@@ -81,8 +81,17 @@ pub(super) struct Job<'a> {
     pub(super) arguments: &'a [&'a str],
     /// The modules that it is about.
     pub(super) modules: &'a [ModulePath],
-    /// It may use the clones of past runs. If it fails, it runs again without them.
-    pub(super) uses_clones: bool,
+    pub(super) from: ReadFrom,
+}
+
+/// Where a run reads repositories. If it fails with clones, it runs again with the host alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ReadFrom {
+    Host,
+    /// The clones of past runs have objects; what the branches and tags name comes from the host.
+    HostAndClones,
+    /// A clone is of a moment ago: its branches and tags count too.
+    Clones,
 }
 
 impl GoCommand {
@@ -103,7 +112,7 @@ impl GoCommand {
         starts();
         let folder = private_folder(&self.settings.scratch, "direct-");
         let folder = folder.map_err(|error| DirectError::host("make a temporary folder", &error))?;
-        let given = job.uses_clones && self.give_clones(job, folder.path()).await;
+        let mut given = job.from != ReadFrom::Host && self.give_clones(job, folder.path()).await;
         let mut run = self.run_in(folder, job.arguments).await?;
         if given && !run.status.success() && !run.needs_newer_go() {
             let (clones, modules) = (Arc::clone(&self.clones), job.modules.to_vec());
@@ -116,8 +125,10 @@ impl GoCommand {
             let folder = private_folder(&self.settings.scratch, "direct-");
             let folder = folder.map_err(|error| DirectError::host("make a temporary folder", &error))?;
             run = self.run_in(folder, job.arguments).await?;
+            given = false;
         }
-        if run.status.success() {
+        // There is nothing new in a clone that was read instead of the host.
+        if run.status.success() && !(given && job.from == ReadFrom::Clones) {
             self.take_clones(job, run.clones()).await;
         }
         Ok(run)
@@ -125,8 +136,8 @@ impl GoCommand {
 
     async fn give_clones(&self, job: &Job<'_>, folder: &Path) -> bool {
         let (clones, modules, to) = (Arc::clone(&self.clones), job.modules.to_vec(), folder.join(CLONES));
-        let now = self.clock.steady();
-        let give = move || std::fs::create_dir_all(&to).is_ok() && clones.give(&modules, &to, now);
+        let (now, refs) = (self.clock.steady(), job.from.refs());
+        let give = move || std::fs::create_dir_all(&to).is_ok() && clones.give(&modules, refs, &to, now);
         tokio::task::spawn_blocking(give).await.unwrap_or(false)
     }
 
@@ -169,6 +180,12 @@ impl GoCommand {
     }
 }
 
+impl ReadFrom {
+    fn refs(self) -> Refs {
+        if self == Self::Clones { Refs::OfTheClone } else { Refs::OfTheHost }
+    }
+}
+
 impl GoRun {
     /// Where `go` cloned to.
     fn clones(&self) -> PathBuf {
@@ -205,6 +222,8 @@ impl GoRun {
         let message = if message.is_empty() { &self.stderr } else { message };
         let folder = self.folder.path().display().to_string();
         let mut shown = one_line(&without_logins(message).replace(&folder, "…"), MAX_MESSAGE);
+        // The advice goes on with a full stop.
+        shown.truncate(shown.trim_end_matches('.').len());
         if shown.is_empty() {
             shown = format!("it ended with {}", self.status);
         }

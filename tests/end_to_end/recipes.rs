@@ -1,4 +1,4 @@
-//! The snippets of the README, run as they are written: the shell lines of each, in a repository with a pull request.
+//! The recipes for CI, run as they are written: the shell lines of each, in a repository with a pull request.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -7,20 +7,21 @@ use libtest_mimic::Trial;
 use testkit::{Origin, World};
 
 use crate::fixture::{Go, go_trial, origin, run, trial};
+use crate::page_commands::page;
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        go_trial("readme: GitHub Actions", |go| {
+        go_trial("recipes: GitHub Actions", |go| {
             in_ci(go, &github(), &[("GITHUB_BASE_REF", "main")], "::error file=go.sum,line=");
             in_ci(go, &github(), &[], "::error file=go.sum,line=");
         }),
-        go_trial("readme: GitLab CI", |go| {
+        go_trial("recipes: GitLab CI", |go| {
             let base = [("CI_MERGE_REQUEST_DIFF_BASE_SHA", "origin/main")];
             in_ci(go, &script_of_gitlab(), &base, "");
             in_ci(go, &script_of_gitlab(), &[], "");
         }),
-        go_trial("readme: a plain shell", |go| in_ci(go, &plain(), &[], "error[hash-mismatch]")),
-        trial("readme: the exit codes of run match its help", exit_codes),
+        go_trial("recipes: a plain shell", |go| in_ci(go, &plain(), &[], "error[hash-mismatch]")),
+        trial("recipes: the exit codes of run match its help", exit_codes),
     ]
 }
 
@@ -29,10 +30,10 @@ fn exit_codes() {
     let (_, help) = help.split_once("Exit codes:\n").unwrap();
     let lines = help.lines().map(str::trim).filter(|line| line.starts_with(|first: char| first.is_ascii_digit()));
     let told: Vec<String> = lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
-    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let (_, table) = readme.split_once("| exit code of `run` | meaning |\n|---|---|\n").unwrap();
+    let page = page("docs/commands.md");
+    let (_, table) = page.split_once("| exit code of `run` | meaning |\n|---|---|\n").unwrap();
     let rows = table.lines().map_while(|line| line.strip_prefix("| ")?.strip_suffix(" |")?.split_once(" | "));
-    // The README adds the default, and formats flags as code.
+    // The page adds the default, and formats flags as code.
     let plain = |text: &str| text.replace(" (default: warning)", "").replace('`', "");
     let written: Vec<String> = rows.map(|(code, meaning)| format!("{code} {}", plain(meaning))).collect();
     assert_eq!(told, written);
@@ -40,9 +41,9 @@ fn exit_codes() {
 }
 
 fn block(language: &str, mark: &str) -> String {
-    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let page = page("docs/ci-by-hand.md");
     let fence = format!("```{language}\n");
-    let blocks = readme.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned());
+    let blocks = page.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned());
     blocks.into_iter().find(|block| block.contains(mark)).unwrap()
 }
 
