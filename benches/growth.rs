@@ -141,7 +141,7 @@ fn connections(runtime: &tokio::runtime::Runtime, sizes: &[usize], seconds: u32)
     let mirror = Mirror::start(data.path(), &origin.url(), &origin.gosumdb());
     let url = format!("{}/example.com/hello/@v/v1.0.0.mod", mirror.url);
     let points = sizes.iter().map(|&size| {
-        let (requests, _) = wrk::run(&url, u32::try_from(size).unwrap(), seconds);
+        let (requests, _) = wrk::run(&url, &[], u32::try_from(size).unwrap(), seconds);
         (size, 1e6 / requests)
     });
     Growth { name: "a thousand small answers, by connections", points: points.collect() }

@@ -1,5 +1,6 @@
-//! What the mirror serves from its own disk: small answers a second over 64 connections, a zip of 60 MB to 8 clients at
-//! once, memory while 300 MB come in and go out, and the time from the start to the first answer.
+//! What the mirror serves from its own disk: small answers a second over 64 connections, zips of 32 KB over 64 and 1,024, ranges
+//! of a large one, a zip of 60 MB to 2 and 8 clients at once, memory while 300 MB come in and go out, and the time from the
+//! start to the first answer.
 //!
 //! Yardstick: nginx with sendfile, serving the same bytes as files, asked by the same wrk in turns. Where nginx or wrk is
 //! missing the bench says so, and tells what it can without them.
@@ -24,8 +25,13 @@ use zip::CompressionMethod;
 use zip::write::SimpleFileOptions;
 
 const LARGE: &str = "example.com/large/@v/v1.0.0.zip";
+const SMALL: &str = "example.com/small/@v/v1.0.0.zip";
+/// 64 KiB in the middle of [`LARGE`], also in a smoke test.
+const RANGE: &str = "Range: bytes=500000-565535";
 const HUGE: &str = "example.com/huge/@v/v1.0.0.zip";
 const TURNS: usize = 5;
+const MB: usize = 1_000_000;
+const SMALL_LEN: usize = 32_000;
 
 fn main() {
     // A smoke test is short and does not measure speed.
@@ -33,8 +39,9 @@ fn main() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (large, huge) = if smoke { (1, 3) } else { (60, 300) };
     let mut world = World::demo();
-    add_zip(&mut world, "example.com/large@v1.0.0", large);
-    add_zip(&mut world, "example.com/huge@v1.0.0", huge);
+    add_zip(&mut world, "example.com/small@v1.0.0", SMALL_LEN);
+    add_zip(&mut world, "example.com/large@v1.0.0", large * MB);
+    add_zip(&mut world, "example.com/huge@v1.0.0", huge * MB);
     let origin = runtime.block_on(Origin::start(world)).unwrap();
     let data = tempfile::tempdir().unwrap();
     let mirror = Mirror::start(data.path(), &origin.url(), &origin.gosumdb());
@@ -44,8 +51,8 @@ fn main() {
     start(&origin, if smoke { 100 } else { 100_000 });
 }
 
-/// A module of one file that does not compress, of so many MB.
-fn add_zip(world: &mut World, module: &str, mb: usize) {
+/// A module of one file that does not compress, of so many bytes.
+fn add_zip(world: &mut World, module: &str, length: usize) {
     let module = ModuleVersion::parse(module).unwrap();
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
     let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
@@ -54,8 +61,8 @@ fn add_zip(world: &mut World, module: &str, mb: usize) {
     zip.write_all(go_mod.as_bytes()).unwrap();
     zip.start_file(format!("{module}/data"), stored).unwrap();
     let mut random = fastrand::Rng::with_seed(1);
-    let mut piece = vec![0; 1_000_000];
-    for _ in 0..mb {
+    let mut piece = vec![0; length.min(MB)];
+    for _ in 0..length / piece.len() {
         random.fill(&mut piece);
         zip.write_all(&piece).unwrap();
     }
@@ -94,26 +101,28 @@ fn speed(mirror: &Mirror, origin: &Origin, smoke: bool) {
     let tile = format!("sumdb/{}/tile/8/0/000", database.split('+').next().unwrap());
     let lookup = format!("sumdb/{}/lookup/example.com/hello@v1.0.0", database.split('+').next().unwrap());
     let small = ["example.com/hello/@v/v1.0.0.info", "example.com/hello/@v/v1.0.0.mod", &lookup, &tile];
-    for path in small.iter().chain(&[LARGE]) {
+    for path in small.iter().chain(&[SMALL, LARGE]) {
         let to = files.path().join(path);
         fs::create_dir_all(to.parent().unwrap()).unwrap();
         fs::write(to, body(&mirror.url, path)).unwrap();
     }
     let nginx = Nginx::start(files.path());
     let (turns, seconds) = if smoke { (1, 1) } else { (TURNS, 3) };
-    for (path, connections) in small.iter().map(|path| (*path, 64)).chain([(LARGE, 8)]) {
+    let zips = [(SMALL, 64, &[][..]), (SMALL, 1024, &[]), (LARGE, 64, &[RANGE]), (LARGE, 2, &[]), (LARGE, 8, &[])];
+    for (path, connections, headers) in small.iter().map(|path| (*path, 64, &[][..])).chain(zips) {
+        let is_whole = path == LARGE && headers.is_empty();
         let mut rates: [Vec<f64>; 2] = Default::default();
         for _ in 0..turns {
             let measure = |url: &str| {
-                let (requests, bytes) = wrk::run(&format!("{url}/{path}"), connections, seconds);
-                if path == LARGE { bytes / 1e9 } else { requests / 1e3 }
+                let (requests, bytes) = wrk::run(&format!("{url}/{path}"), headers, connections, seconds);
+                if is_whole { bytes / 1e9 } else { requests / 1e3 }
             };
             rates[0].push(measure(&mirror.url));
             rates[1].extend(nginx.as_ref().map(|nginx| measure(&nginx.url)));
         }
         let [ours, theirs] = rates.map(median);
-        let unit = if path == LARGE { "GB/s" } else { "thousand requests/s" };
-        print!("{path}, {connections} connections: {ours:.2} {unit}");
+        let unit = if is_whole { "GB/s" } else { "thousand requests/s" };
+        print!("{path} {}, {connections} connections: {ours:.2} {unit}", headers.join(", "));
         match theirs {
             theirs if theirs > 0.0 => println!("; nginx {theirs:.2}: {:.2} times", ours / theirs),
             _ => println!("; there is no nginx on the PATH"),
@@ -186,7 +195,7 @@ impl Nginx {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let config = format!(
             "daemon off; worker_processes auto; pid {home}/pid; error_log {home}/error.log;\n\
-             events {{ worker_connections 1024; }}\n\
+             events {{ worker_connections 4096; }}\n\
              http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000000; default_type text/plain;\n\
              server {{ listen {address}; root {files}; }} }}\n",
             home = home.path().display(),

@@ -3,6 +3,7 @@
 #[expect(clippy::disallowed_methods, reason = "it reads the list of accounts")]
 pub mod account;
 pub mod bounded;
+pub(crate) mod byte_cache;
 #[expect(clippy::disallowed_methods, reason = "it is the clock")]
 pub mod clock;
 pub(crate) mod duration;
@@ -14,6 +15,7 @@ pub(crate) mod nearest;
 pub(crate) mod parallel;
 #[expect(clippy::disallowed_methods, reason = "it finds programs and starts them")]
 pub mod process;
+pub(crate) mod recent;
 pub(crate) mod text;
 pub mod toml_file;
 #[expect(clippy::disallowed_methods, reason = "it opens the files of a tree under audit")]

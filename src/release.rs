@@ -15,6 +15,7 @@ mod expected_hash;
 mod fetch;
 mod hash;
 mod judge;
+mod kept;
 mod obtain;
 mod partial;
 mod prove;

@@ -23,6 +23,7 @@ mod conformance;
 mod database;
 pub(crate) mod durable;
 mod error;
+mod file_system;
 mod format;
 mod identity;
 mod key;

@@ -33,7 +33,6 @@ mod proxy_list;
 #[expect(clippy::disallowed_methods, reason = "it reads the variables of the environment")]
 mod proxy_variables;
 mod race;
-mod recent;
 mod redirect;
 mod retry;
 #[expect(clippy::disallowed_methods, reason = "it reads the variables that name certificates")]

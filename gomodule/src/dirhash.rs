@@ -4,10 +4,11 @@
 //! name, and a newline. The names in a zip are as stored (`path@version/…`); a go.mod has the name `go.mod`.
 //!
 //! The reader of module zips is strict: it refuses a zip that could be read in two ways, so that no other reader sees files
-//! other than those that were hashed. `directory` parses the structure, `names` checks file names, `zip` hashes the
-//! entries, and `stream` hashes entries while the zip is being downloaded.
+//! other than those that were hashed. `directory` parses the structure, `names` checks file names, `entry` reads an entry,
+//! `zip` hashes all of them, and `stream` hashes entries while the zip is being downloaded.
 
 mod directory;
+mod entry;
 mod error;
 mod h1;
 mod limits;

@@ -5,13 +5,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use moka::sync::Cache;
-
 use super::absence::Absent;
 use super::error::MirrorError;
 use super::metadata::versions::{named_by, newest_of};
 use super::not_yet::Holds;
+use crate::base::clock::Clock;
 use crate::base::fault::Fault;
+use crate::base::recent::Recent;
 use crate::release::{Context, ReleaseError, blocking};
 use crate::upstream::UpstreamError;
 use gomodule::artifact::{Artifact, Kind};
@@ -21,18 +21,18 @@ use gomodule::module::{ModulePath, ModuleVersion, Version};
 /// How long an answer is kept: `go` sends several requests for the same path, one after the other.
 const TTL: Duration = Duration::from_secs(10);
 /// Answers that are kept: about 300 bytes each.
-const MAX_KEPT: u64 = 10_000;
+const MAX_KEPT: usize = 10_000;
 
 pub(super) struct Folders {
     context: Arc<Context>,
     holds: Arc<Holds>,
     /// By the path and the requested version.
-    known: Cache<(ModulePath, Option<String>), Option<Absent>>,
+    known: Recent<(ModulePath, Option<String>), Option<Absent>>,
 }
 
 impl Folders {
-    pub(super) fn new(context: Arc<Context>, holds: Arc<Holds>) -> Self {
-        let known = Cache::builder().max_capacity(MAX_KEPT).time_to_live(TTL).build();
+    pub(super) fn new(context: Arc<Context>, holds: Arc<Holds>, clock: Clock) -> Self {
+        let known = Recent::new(MAX_KEPT, TTL, clock);
         Self { context, holds, known }
     }
 

@@ -39,7 +39,7 @@ pub(super) struct Holds {
 
 impl Holds {
     pub(super) fn new(context: Arc<Context>, clock: Clock) -> Self {
-        let proved = Arc::new(ProvedFiles::new(Arc::clone(&context)));
+        let proved = Arc::new(ProvedFiles::new(Arc::clone(&context), clock));
         Self { context, clock, proved, flights: Flights::default(), slots: Semaphore::new(MAX_HELD) }
     }
 

@@ -35,6 +35,7 @@ pub(crate) struct Pipeline {
     pub(super) metadata: RawMetadata,
     pub(super) infos: Arc<Infos>,
     pub(super) lists: Arc<Lists>,
+    pub(super) clock: Clock,
 }
 
 impl Pipeline {
@@ -56,14 +57,14 @@ impl Pipeline {
             context: Arc::clone(context),
             metadata: metadata.clone(),
             holds: Arc::clone(&holds),
-            folders: Folders::new(Arc::clone(context), Arc::clone(&holds)),
+            folders: Folders::new(Arc::clone(context), Arc::clone(&holds), clock),
         });
         let lists = Arc::new(Lists {
             admission: Admission::new(policies, clock),
             retracted: Retracted::new(Arc::clone(context), metadata.clone(), Arc::clone(&holds)),
             infos: Arc::clone(&infos),
         });
-        Self { context: Arc::clone(context), holds, metadata, infos, lists }
+        Self { context: Arc::clone(context), holds, metadata, infos, lists, clock }
     }
 
     pub(crate) fn unused_exceptions(&self) -> Vec<Exception> {

@@ -7,13 +7,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use moka::sync::Cache;
-
 use super::error::MirrorError;
 use super::metadata::cache::Freshness;
 use super::metadata::raw::RawMetadata;
 use super::metadata::versions::retraction_candidates;
 use super::not_yet::Holds;
+use crate::base::byte_cache::ByteCache;
 use crate::base::fault::{Fault, in_full};
 use crate::release::{Context, ReleaseError, blocking};
 use crate::store::{Store, StoreError};
@@ -23,6 +22,10 @@ use gomodule::module::{ModulePath, ModuleVersion, Version};
 
 /// The cache of retractions, in bytes: some 10,000 versions with a few each.
 const MEMORY: u64 = 16 << 20;
+/// The usual size of an entry.
+const USUAL: u64 = 1 << 10;
+/// The name, and the entry in the cache.
+const OVERHEAD: usize = 300;
 
 pub(crate) type Retractions = Arc<Vec<Retraction>>;
 
@@ -31,17 +34,12 @@ pub(crate) struct Retracted {
     metadata: RawMetadata,
     holds: Arc<Holds>,
     /// What the go.mod of a version retracts, which never changes.
-    known: Cache<ModuleVersion, Retractions>,
+    known: ByteCache<ModuleVersion, Retractions>,
 }
 
 impl Retracted {
     pub(crate) fn new(context: Arc<Context>, metadata: RawMetadata, holds: Arc<Holds>) -> Self {
-        let weigh = |_: &ModuleVersion, retractions: &Retractions| {
-            // Two versions and a reason each, and 300 bytes for the name and the entry.
-            let bytes = retractions.iter().map(|one| one.rationale.len() + 200).sum::<usize>() + 300;
-            u32::try_from(bytes).unwrap_or(u32::MAX)
-        };
-        let known = Cache::builder().max_capacity(MEMORY).weigher(weigh).build();
+        let known = ByteCache::new(MEMORY, USUAL);
         Self { context, metadata, holds, known }
     }
 
@@ -112,7 +110,9 @@ impl Retracted {
         let retractions = Arc::new(retractions.map_err(|error| unknown(format!("{module}: {error}")))?);
         // The operator can forget a pin.
         if !self.context.expectations.exempt.exempts(&module.path) {
-            self.known.insert(module, Arc::clone(&retractions));
+            // Two versions and a reason each, and the name and the entry.
+            let bytes = retractions.iter().map(|one| one.rationale.len() + 200).sum::<usize>() + OVERHEAD;
+            self.known.insert(module, Arc::clone(&retractions), bytes);
         }
         Ok(retractions)
     }

@@ -2,31 +2,39 @@
 
 use std::sync::Arc;
 
-use moka::sync::Cache;
+use quick_cache::sync::Cache;
 
 use super::context::Context;
 use super::error::{ReleaseError, blocking};
 use super::expected_hash::Expected;
 use super::fetch::Fetch;
 use super::judge::{AttemptError, judge};
+use super::kept::KeptFiles;
 use super::obtain::Unproved;
 use super::released::{KnownFile, Released};
+use crate::base::clock::Clock;
 use crate::base::flight::Flights;
 use gomodule::artifact::{Artifact, Kind};
 
 /// Hashed files whose identity is remembered: about 300 bytes each. One that is dropped is hashed again.
-const MAX_KNOWN: u64 = 50_000;
+const MAX_KNOWN: usize = 50_000;
 
 /// Releases proved files. Does not apply a policy.
 pub(crate) struct ProvedFiles {
     context: Arc<Context>,
     known: Cache<Artifact, KnownFile>,
+    kept: Arc<KeptFiles>,
     flights: Flights<Artifact, Result<Released, Arc<ReleaseError>>>,
 }
 
 impl ProvedFiles {
-    pub(crate) fn new(context: Arc<Context>) -> Self {
-        Self { context, known: Cache::new(MAX_KNOWN), flights: Flights::default() }
+    pub(crate) fn new(context: Arc<Context>, clock: Clock) -> Self {
+        Self {
+            context,
+            known: Cache::new(MAX_KNOWN),
+            kept: Arc::new(KeptFiles::new(clock)),
+            flights: Flights::default(),
+        }
     }
 
     pub(crate) async fn release(self: &Arc<Self>, artifact: &Artifact) -> Result<Released, Arc<ReleaseError>> {
@@ -51,11 +59,18 @@ impl ProvedFiles {
 
     /// The stored file, if it is the one that was hashed before.
     async fn unchanged(&self, artifact: &Artifact) -> Result<Option<Released>, ReleaseError> {
+        if let Some(released) = self.kept.get(artifact) {
+            return Ok(Some(released));
+        }
         let Some(known) = self.known.get(artifact) else { return Ok(None) };
-        let artifact = artifact.clone();
-        blocking(&self.context.store, move |store| match store.tree().open_artifact(&artifact)? {
-            Some(file) => known.reopened(file).map_err(|cause| ReleaseError::read(&artifact, cause)),
-            None => Ok(None),
+        let (kept, artifact) = (Arc::clone(&self.kept), artifact.clone());
+        blocking(&self.context.store, move |store| {
+            let Some(file) = store.tree().open_artifact(&artifact)? else { return Ok(None) };
+            let released = known.reopened(file).map_err(|cause| ReleaseError::read(&artifact, cause))?;
+            if let Some(released) = &released {
+                kept.keep(&artifact, released, store);
+            }
+            Ok(released)
         })
         .await
     }
@@ -103,33 +118,66 @@ impl ProvedFiles {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+    #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test may touch the world, and panic")]
 
     use std::time::Duration;
 
     use tokio::time::timeout;
 
     use super::*;
-    use crate::base::clock::Clock;
     use crate::release::{EventLog, Expectations};
     use crate::store::Store;
     use crate::sumdb::{Anchor, Client, Database, Databases};
     use crate::upstream::{HttpClient, ProxyList, Router, Ttls, UpstreamPool};
     use gomodule::module::{ModuleVersion, Patterns};
 
+    /// The files of the demo world.
+    fn files(origin: &testkit::Origin, data: &std::path::Path, exempt: &str) -> Arc<ProvedFiles> {
+        let store = Arc::new(Store::open(data).unwrap());
+        let (database, http) = (Database::parse(&origin.gosumdb()).unwrap(), HttpClient::new().unwrap());
+        let client = Client::open(database, &store, &Anchor::None, &http, Clock::System).unwrap();
+        let databases = Databases::new(vec![client]).unwrap();
+        let list = ProxyList::parse(&origin.url()).unwrap();
+        let pool = UpstreamPool::new(list.upstreams(), &http, Ttls::default(), Clock::System).unwrap();
+        let expectations = Expectations { databases, exempt: Patterns::parse(exempt).unwrap() };
+        let context = Context::new(store, Router::new(pool, Vec::new()), expectations, EventLog::default());
+        Arc::new(ProvedFiles::new(Arc::new(context), Clock::System))
+    }
+
+    #[tokio::test]
+    async fn a_file_that_was_asked_for_is_kept_while_it_is_the_one_on_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let origin = testkit::Origin::start(testkit::World::demo()).await.unwrap();
+        let files = files(&origin, folder.path(), "example.com/pseudo");
+        let zip = |module: &str| Artifact { module: ModuleVersion::parse(module).unwrap(), kind: Kind::Zip };
+        let hello = zip("example.com/hello@v1.0.0");
+        for _ in 0..2 {
+            files.release(&hello).await.unwrap();
+        }
+        let kept = files.kept.get(&hello).expect("it is kept from its second request on");
+        let path = folder.path().join("proxy").join(hello.path());
+        assert_eq!(kept.bytes().unwrap().as_ref(), std::fs::read(&path).unwrap());
+        // The same length and time, other bytes.
+        let time = path.metadata().unwrap().modified().unwrap();
+        std::fs::write(&path, vec![b'x'; usize::try_from(kept.identity().size()).unwrap()]).unwrap();
+        std::fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+        assert!(files.kept.get(&hello).is_none());
+        assert_eq!(files.release(&hello).await.unwrap().h1(), kept.h1(), "it is fetched again");
+        std::fs::remove_file(&path).unwrap();
+        assert!(files.kept.get(&hello).is_none());
+        let pinned = zip("example.com/pseudo@v0.0.0-20260102030405-0123456789ab");
+        for _ in 0..2 {
+            files.release(&pinned).await.unwrap();
+        }
+        assert!(files.kept.get(&pinned).is_none(), "the operator may forget its pin");
+    }
+
     #[tokio::test]
     async fn a_go_mod_does_not_wait_for_zips_that_are_hashed() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Arc::new(Store::open(folder.path()).unwrap());
-        let (world, http) = (testkit::Origin::start(testkit::World::demo()).await.unwrap(), HttpClient::new().unwrap());
-        let database = Database::parse(&world.gosumdb()).unwrap();
-        let client = Client::open(database, &store, &Anchor::None, &http, Clock::System).unwrap();
-        let databases = Databases::new(vec![client]).unwrap();
-        let list = ProxyList::parse(&world.url()).unwrap();
-        let pool = UpstreamPool::new(list.upstreams(), &http, Ttls::default(), Clock::System).unwrap();
-        let expectations = Expectations { databases, exempt: Patterns::default() };
-        let context = Arc::new(Context::new(store, Router::new(pool, Vec::new()), expectations, EventLog::default()));
-        let files = Arc::new(ProvedFiles::new(Arc::clone(&context)));
+        let origin = testkit::Origin::start(testkit::World::demo()).await.unwrap();
+        let files = files(&origin, folder.path(), "");
+        let context = Arc::clone(&files.context);
         let module = ModuleVersion::parse("example.com/hello@v1.0.0").unwrap();
         let [go_mod, zip] = [Kind::Mod, Kind::Zip].map(|kind| Artifact { module: module.clone(), kind });
         let mut permits = Vec::new();

@@ -24,6 +24,8 @@ pub(crate) struct Released {
     identity: Identity,
     basis: Basis,
     source: ByteSource,
+    /// Its bytes, if they are in memory.
+    bytes: Option<Bytes>,
 }
 
 /// What is remembered of a file that was hashed.
@@ -56,7 +58,7 @@ impl Released {
             // Also for a stored one: the disk may have been full when it was downloaded.
             store.tree().add_to_list(&artifact.module);
         }
-        Ok(Self { file: Arc::new(file), identity, basis, source })
+        Ok(Self { file: Arc::new(file), identity, basis, source, bytes: None })
     }
 
     pub(crate) fn file(&self) -> &Arc<File> {
@@ -79,6 +81,21 @@ impl Released {
         &self.source
     }
 
+    /// Its bytes, if they are in memory.
+    pub(crate) fn bytes(&self) -> Option<&Bytes> {
+        self.bytes.as_ref()
+    }
+
+    /// Reads its bytes into memory, if they are those that were hashed. Blocks.
+    pub(super) fn load(&mut self) -> io::Result<()> {
+        let mut bytes = vec![0; usize::try_from(self.identity.size()).unwrap_or(0)];
+        self.file.read_exact_at(&mut bytes, 0)?;
+        if Identity::of(&self.file)? == self.identity {
+            self.bytes = Some(Bytes::from(bytes));
+        }
+        Ok(())
+    }
+
     /// The bytes of a go.mod, if they still have the h1. Blocks.
     pub(crate) fn go_mod(&self) -> io::Result<Bytes> {
         // It was hashed, so it is within the limit for a go.mod.
@@ -93,7 +110,7 @@ impl Released {
 
 impl KnownFile {
     pub(super) fn of(released: &Released) -> Self {
-        let Released { file, identity, basis, source } = released.clone();
+        let Released { file, identity, basis, source, .. } = released.clone();
         Self { identity, basis, source, open: Arc::new(Mutex::new(Arc::downgrade(&file))) }
     }
 
@@ -106,6 +123,6 @@ impl KnownFile {
         let file = open.upgrade().unwrap_or_else(|| Arc::new(file));
         *open = Arc::downgrade(&file);
         drop(open);
-        Ok(Some(Released { file, identity: self.identity, basis: self.basis, source: self.source }))
+        Ok(Some(Released { file, identity: self.identity, basis: self.basis, source: self.source, bytes: None }))
     }
 }

@@ -1,8 +1,9 @@
 //! Detects that a file is no longer the one that was hashed.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 /// Device, inode, size and both times of a file. If one of them changed, the file is hashed again before a release.
 ///
@@ -18,14 +19,22 @@ pub(crate) struct Identity {
 
 impl Identity {
     pub(crate) fn of(file: &File) -> io::Result<Self> {
-        let meta = file.metadata()?;
-        Ok(Self {
+        Ok(Self::from(&file.metadata()?))
+    }
+
+    /// That of what is at `path`. It is the file with the same identity, whatever links lead there.
+    pub(crate) fn at(path: &Path) -> io::Result<Self> {
+        Ok(Self::from(&path.symlink_metadata()?))
+    }
+
+    fn from(meta: &Metadata) -> Self {
+        Self {
             device: meta.dev(),
             inode: meta.ino(),
             size: meta.size(),
             modified: (meta.mtime(), meta.mtime_nsec()),
             changed: (meta.ctime(), meta.ctime_nsec()),
-        })
+        }
     }
 
     pub(crate) fn size(&self) -> u64 {

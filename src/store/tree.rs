@@ -15,6 +15,7 @@ use super::access::StoreOptions;
 use super::blobs::Blobs;
 use super::blobs::local::LocalBlobs;
 use super::durable::{self, Durability};
+use super::file_system::is_local;
 use super::open::read;
 use super::staging::{Staging, StagingFile};
 use super::state::State;
@@ -39,6 +40,7 @@ pub(crate) struct ProxyTree {
     leases: LocalState,
     staging: Staging,
     options: StoreOptions,
+    is_local: bool,
 }
 
 impl ProxyTree {
@@ -48,7 +50,13 @@ impl ProxyTree {
             leases: LocalState::new(root.to_owned(), options.modes),
             staging: staging.clone(),
             options: options.clone(),
+            is_local: is_local(root),
         }
+    }
+
+    /// Whether it is on a local disk.
+    pub(crate) fn is_local(&self) -> bool {
+        self.is_local
     }
 
     fn path_of(&self, request: &Request) -> PathBuf {
@@ -58,6 +66,10 @@ impl ProxyTree {
     fn read(&self, request: &Request) -> Result<Option<Vec<u8>>, StoreError> {
         let target = self.path_of(request);
         read(&target, request.max_len()).map_err(|cause| StoreError::new("read", &target, cause))
+    }
+
+    pub(crate) fn path_of_artifact(&self, artifact: &Artifact) -> PathBuf {
+        self.files.dir().join(artifact.path())
     }
 
     /// Opens the file of `artifact`, if there is one. The caller verifies its hash.

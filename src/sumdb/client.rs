@@ -6,9 +6,8 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use bytes::Bytes;
-use moka::sync::Cache;
+use quick_cache::sync::Cache;
 use tlog::{SUMDB_ORIGIN, SignedCheckpoint, Tile, TreeSize};
-use tokio::time::Instant;
 
 use super::anchor::Anchor;
 use super::batch::Batch;
@@ -23,16 +22,17 @@ use super::remote::Remote;
 use super::tiles::Tiles;
 use crate::base::clock::Clock;
 use crate::base::flight::Flights;
+use crate::base::recent::Recent;
 use crate::store::{StateDir, Store, Untrusted};
 use crate::upstream::HttpClient;
 use gomodule::module::{ModulePath, ModuleVersion};
 
 /// Proved records in memory: about half a kilobyte each.
-const MAX_RECORDS: u64 = 10_000;
+const MAX_RECORDS: usize = 10_000;
 /// How long a missing record is remembered: `go` and its users ask again at once, and again.
 const NO_RECORD_FOR: Duration = Duration::from_secs(5);
 /// Missing records that are remembered: about 300 bytes each.
-const MAX_NO_RECORD: u64 = 10_000;
+const MAX_NO_RECORD: usize = 10_000;
 
 /// A client of one database. Cheap to clone; clones share all state.
 #[derive(Clone)]
@@ -44,9 +44,8 @@ pub struct Client {
     pub(super) merger: Arc<Merger>,
     prover: Arc<Prover>,
     first_asked: Arc<FirstAskedList>,
-    records: Cache<ModuleVersion, Arc<ModuleRecord>>,
-    /// With the time of the answer.
-    no_record: Cache<ModuleVersion, (Instant, Arc<SumdbError>)>,
+    records: Arc<Cache<ModuleVersion, Arc<ModuleRecord>>>,
+    no_record: Arc<Recent<ModuleVersion, Arc<SumdbError>>>,
     lookups: Flights<ModuleVersion, Answer>,
     refreshes: Flights<(), Result<(), Arc<SumdbError>>>,
 }
@@ -70,9 +69,8 @@ impl Client {
             clock,
             first_asked: Arc::new(FirstAskedList::new(Arc::clone(&state))),
             prover: Arc::new(prover),
-            records: Cache::new(MAX_RECORDS),
-            // `lookup` checks the time by its own clock; the cache only frees the memory.
-            no_record: Cache::builder().max_capacity(MAX_NO_RECORD).time_to_live(NO_RECORD_FOR).build(),
+            records: Arc::new(Cache::new(MAX_RECORDS)),
+            no_record: Arc::new(Recent::new(MAX_NO_RECORD, NO_RECORD_FOR, clock)),
             lookups: Flights::default(),
             refreshes: Flights::default(),
             state,
@@ -135,9 +133,8 @@ impl Client {
 
     /// The proved record of `module`. A missing record is remembered for some seconds.
     pub async fn lookup(&self, module: &ModuleVersion) -> Answer {
-        match self.no_record.get(module) {
-            Some((at, error)) if self.clock.steady() - at < NO_RECORD_FOR => return Err(error),
-            _ => {}
+        if let Some(error) = self.no_record.get(module) {
+            return Err(error);
         }
         if let Some(record) = self.records.get(module) {
             return Ok(record);
@@ -148,10 +145,10 @@ impl Client {
             match &answer {
                 Ok(record) => {
                     client.records.insert(wanted.clone(), Arc::clone(record));
-                    client.no_record.invalidate(&wanted);
+                    client.no_record.remove(&wanted);
                 }
                 Err(error) if matches!(**error, SumdbError::NoRecord(..)) => {
-                    client.no_record.insert(wanted, (client.clock.steady(), Arc::clone(error)));
+                    client.no_record.insert(wanted, Arc::clone(error));
                 }
                 Err(_) => {}
             }
@@ -162,7 +159,7 @@ impl Client {
 
     /// Makes the next lookup ask for a record that was missing some seconds ago.
     pub fn forget_no_record(&self, module: &ModuleVersion) {
-        self.no_record.invalidate(module);
+        self.no_record.remove(module);
     }
 
     /// The proved record of each of `modules`, in their order. At most `at_once` requests run at a time; `answered` counts

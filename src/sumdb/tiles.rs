@@ -9,17 +9,19 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use moka::sync::Cache;
 use tlog::{AuthenticTiles, Node, SignedCheckpoint, Tile, TileHeight, TilePlan};
 
 use super::error::{Shared, SumdbError, blocking};
 use super::remote::{Endpoint, Remote};
+use crate::base::byte_cache::ByteCache;
 use crate::base::flight::Flights;
 use crate::store::StateDir;
 
 /// Tiles in memory, in bytes: enough for the right edge of a log of 60 million records and its often used upper levels (872
 /// tiles of level 1).
 const MEMORY: u64 = 8 << 20;
+/// The size of a full tile, in bytes.
+const TILE: u64 = 8 << 10;
 /// Concurrent requests for one plan. A plan for one record has about six tiles, one for a whole go.sum some hundreds.
 const AT_ONCE: usize = 512;
 
@@ -28,17 +30,14 @@ pub(super) struct Tiles {
     state: Arc<StateDir>,
     remote: Remote,
     /// By level and index: the widest tile that was authenticated under a trusted head.
-    memory: Cache<(u8, u64), Bytes>,
+    memory: Arc<ByteCache<(u8, u64), Bytes>>,
     /// By the span of time too (`Remote::span`).
     flights: Flights<(Tile, u64), Shared<Bytes>>,
 }
 
 impl Tiles {
     pub(super) fn new(state: Arc<StateDir>, remote: Remote) -> Self {
-        let memory = Cache::builder()
-            .max_capacity(MEMORY)
-            .weigher(|_, bytes: &Bytes| u32::try_from(bytes.len()).unwrap_or(u32::MAX))
-            .build();
+        let memory = Arc::new(ByteCache::new(MEMORY, TILE));
         Self { state, remote, memory, flights: Flights::default() }
     }
 
@@ -91,7 +90,7 @@ impl Tiles {
         for (tile, bytes) in tiles.tiles() {
             if self.in_memory(tile).is_none() {
                 let bytes = Bytes::copy_from_slice(bytes);
-                self.memory.insert((tile.level(), tile.index()), bytes.clone());
+                self.memory.insert((tile.level(), tile.index()), bytes.clone(), bytes.len());
                 new.push((*tile, bytes));
             }
         }

@@ -7,10 +7,10 @@ use tokio::sync::{Mutex, MutexGuard};
 use url::Url;
 
 use super::http::{Condition, HttpClient, HttpError};
-use super::recent::Recent;
 use super::secret::without_credentials;
 use super::wanted::Wanted;
 use crate::base::clock::Clock;
+use crate::base::recent::Recent;
 use crate::base::text::page;
 use gomodule::module::Version;
 use gomodule::proxy_request::Request;
@@ -22,7 +22,7 @@ pub(super) const CHECK_FOR: Duration = Duration::from_secs(10);
 /// After this time a list that did not show an accepted login is asked for again: the user corrects the login, and runs `go` again.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// Such lists of one source remembered: about 150 bytes each.
-const MAX_LISTS: u64 = 1000;
+const MAX_LISTS: usize = 1000;
 
 /// The checks of one source, one after the other: each "not found" needs the same lists.
 pub(super) struct Checks {

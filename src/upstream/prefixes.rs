@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use super::recent::Recent;
 use super::scope::Scope;
 use crate::base::clock::Clock;
+use crate::base::recent::Recent;
 use gomodule::module::ModulePath;
 
 /// `go get` asks for all prefixes of a path at the same time; the longer ones come within this time.
@@ -13,7 +13,7 @@ pub(super) const PREFIXES_WITHIN: Duration = Duration::from_millis(200);
 /// The answers to all prefixes come within a few runs of `go`.
 const ASKED_FOR: Duration = Duration::from_secs(10);
 /// Prefixes that are remembered: about 200 bytes each.
-const MAX_PREFIXES: u64 = 1000;
+const MAX_PREFIXES: usize = 1000;
 
 pub(super) struct Prefixes {
     scope: Scope,

@@ -19,22 +19,22 @@ use super::health::Health;
 use super::http::{Answer, Condition, HttpClient, HttpError};
 use super::prefixes::{PREFIXES_WITHIN, Prefixes};
 use super::race::Progress;
-use super::recent::Recent;
 use super::sink::DownloadSink;
 use super::slots::{Busy, Slots};
 use super::times::Ttls;
 use super::wanted::{SmallAnswer, Wanted};
 use crate::base::clock::Clock;
 use crate::base::lock::lock;
+use crate::base::recent::Recent;
 use gomodule::module::ModulePath;
 use gomodule::proxy_request::Request;
 
 /// Paths of one source remembered as absent: about 150 bytes each.
-const MAX_ABSENT: u64 = 20_000;
+const MAX_ABSENT: usize = 20_000;
 /// How long other sources are preferred for a file that had wrong bytes at this one.
 const WRONG_FOR: Duration = Duration::from_secs(3600);
 /// Such files remembered: about 150 bytes each.
-const MAX_WRONG: u64 = 10_000;
+const MAX_WRONG: usize = 10_000;
 /// How long a request waits for a slot: as long as it would wait for the head of an answer (`times`).
 const MAX_WAIT: Duration = Duration::from_secs(60);
 

@@ -4,9 +4,8 @@
 //! [local header, name, extra, data, (descriptor)]* [central entries] [zip64 end, locator]? [end]
 //! ```
 //!
-//! Go reads the central directory; other readers walk the local headers. Both must see the same files, so every byte must
-//! belong to exactly one of these parts, in this order, and the two headers of an entry must agree. Comments at the end,
-//! gaps, overlaps, encryption, and methods other than stored and deflate are refused.
+//! Every byte must belong to exactly one of these parts, in this order. Comments at the end, gaps, overlaps, encryption, and
+//! methods other than stored and deflate are refused. [`super::entry`] checks what is before the central entries.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -53,14 +52,16 @@ impl Method {
     }
 }
 
-/// The entries in the order of the file, and the text of all their names. An entry takes 48 bytes and its name.
+/// The entries in the order of the file, and the text of all their names. An entry takes 40 bytes and its name.
 #[derive(Debug, Default)]
 pub(super) struct Directory {
     pub(super) entries: Vec<ZipEntry>,
     names: String,
+    /// Its position in the file, where the last entry must end.
+    offset: u64,
 }
 
-/// An entry: the position of its data, and its declared properties.
+/// What the directory declares of an entry.
 #[derive(Clone, Debug)]
 pub(super) struct ZipEntry {
     /// The offset of its name in the names of the directory.
@@ -70,14 +71,19 @@ pub(super) struct ZipEntry {
     pub(super) crc: u32,
     pub(super) packed: u64,
     pub(super) unpacked: u64,
-    pub(super) data: u64,
-    header: u32,
-    flags: u16,
+    /// The position of its local header.
+    pub(super) header: u32,
+    pub(super) flags: u16,
 }
 
 impl Directory {
     pub(super) fn name(&self, entry: &ZipEntry) -> &str {
         entry.name(&self.names)
+    }
+
+    /// Where the entry number `nth` must end: at the next one, or at the directory.
+    pub(super) fn end(&self, nth: usize) -> u64 {
+        self.entries.get(nth + 1).map_or(self.offset, |next| next.header.into())
     }
 
     /// All names, in the order of the entries.
@@ -129,30 +135,23 @@ struct Extent {
     entries: u64,
 }
 
-/// Reads the directory of `file`, which has `length` bytes, and checks the layout of the whole file.
+/// Reads the directory of `file`, which has `length` bytes. The local headers are checked by [`super::entry`].
 pub(super) fn read(file: &File, length: u64) -> Result<Directory, ZipError> {
     let extent = end_record(file, length)?;
     within("files in the zip", MAX_ENTRIES, extent.entries)?;
     within("bytes in its directory", MAX_DIRECTORY, extent.length)?;
     let mut directory = central_entries(file, &extent)?;
-    directory.entries.sort_unstable_by_key(|entry| entry.header);
-    let (names, mut at, mut bytes) = (&directory.names, 0, Vec::new());
-    for entry in &mut directory.entries {
-        let name = entry.name(names);
-        at = local_part(file, entry, name, at, extent.offset, &mut bytes)?;
-    }
-    if at != extent.offset {
-        return Err(ZipError::NotContiguous(extent.offset));
-    }
-    Ok(directory)
+    directory.entries.sort_by_key(|entry| entry.header);
+    let first = directory.entries.first().map_or(extent.offset, |entry| entry.header.into());
+    if first == 0 { Ok(directory) } else { Err(ZipError::NotContiguous(first)) }
 }
 
 /// Reads the central entries through a buffer, and drops extra fields and comments.
 fn central_entries(file: &File, extent: &Extent) -> Result<Directory, ZipError> {
     let wrong_count = ZipError::BadDirectory("the number of entries differs from the end record");
     let mut reader = BufReader::with_capacity(BUFFER_LEN, At { file, at: extent.offset });
-    let mut left = extent.length;
-    let mut directory = Directory::default();
+    let (mut left, mut bytes) = (extent.length, Vec::new());
+    let mut directory = Directory { offset: extent.offset, ..Directory::default() };
     // Bounded: the declared number is at most MAX_ENTRIES, and an entry has at least CENTRAL_LEN bytes.
     let expected = extent.entries.min(extent.length / CENTRAL_LEN as u64);
     directory.entries.reserve_exact(usize::try_from(expected).unwrap_or(0));
@@ -160,7 +159,7 @@ fn central_entries(file: &File, extent: &Extent) -> Result<Directory, ZipError> 
         if directory.entries.len() as u64 == extent.entries {
             return Err(wrong_count);
         }
-        let entry = central_entry(&mut reader, &mut left, &mut directory.names)?;
+        let entry = central_entry(&mut reader, &mut left, &mut bytes, &mut directory.names)?;
         directory.entries.push(entry);
     }
     if directory.entries.len() as u64 == extent.entries { Ok(directory) } else { Err(wrong_count) }
@@ -226,8 +225,13 @@ fn end_record_64(file: &File, at: u64) -> Result<(Extent, u64), ZipError> {
     Ok((Extent { offset, length, entries }, start))
 }
 
-/// Reads the next central entry from the `left` bytes of the directory, and appends its name to `names`.
-fn central_entry(reader: &mut impl Read, left: &mut u64, names: &mut String) -> Result<ZipEntry, ZipError> {
+/// Reads the next central entry from the `left` bytes of the directory, and appends its name to `names`. `bytes` is a buffer.
+fn central_entry(
+    reader: &mut impl Read,
+    left: &mut u64,
+    bytes: &mut Vec<u8>,
+    names: &mut String,
+) -> Result<ZipEntry, ZipError> {
     let bad = ZipError::BadDirectory;
     let mut take = |length: u64| left.checked_sub(length).map(|rest| *left = rest).ok_or(bad("it is truncated"));
     let mut record = [0; CENTRAL_LEN];
@@ -251,7 +255,7 @@ fn central_entry(reader: &mut impl Read, left: &mut u64, names: &mut String) -> 
     let skipped = u64::from(extra) + u64::from(comment);
     take(u64::from(name_len) + skipped)?;
     let start = names.len();
-    let name = read_name(reader, name_len, names)?;
+    let name = read_name(reader, name_len, bytes, names)?;
     if skipped > 0 {
         io::copy(&mut reader.take(skipped), &mut io::sink())?;
     }
@@ -264,83 +268,26 @@ fn central_entry(reader: &mut impl Read, left: &mut u64, names: &mut String) -> 
     let (packed, unpacked) = (packed.into(), unpacked.into());
     // MAX_NAMES is far below 4 GiB.
     let start = u32::try_from(start).map_err(|_| bad("its names are too long"))?;
-    Ok(ZipEntry { name: start, name_len, method: known, crc, packed, unpacked, data: 0, header, flags })
+    Ok(ZipEntry { name: start, name_len, method: known, crc, packed, unpacked, header, flags })
 }
 
-/// Reads a name, checks its length, and appends it to `names`.
-fn read_name<'n>(reader: &mut impl Read, length: u16, names: &'n mut String) -> Result<&'n str, ZipError> {
+/// Reads a name into `bytes`, checks its length, and appends it to `names`.
+fn read_name<'n>(
+    reader: &mut impl Read,
+    length: u16,
+    bytes: &mut Vec<u8>,
+    names: &'n mut String,
+) -> Result<&'n str, ZipError> {
     within("bytes in a file name", names::MAX_NAME as u64, length.into())?;
     within("bytes in all file names", MAX_NAMES, names.len() as u64 + u64::from(length))?;
-    let mut bytes = [0; names::MAX_NAME];
-    let bytes = &mut bytes[..usize::from(length)];
+    bytes.resize(usize::from(length), 0);
     reader.read_exact(bytes)?;
     let name = std::str::from_utf8(bytes).map_err(|_| ZipError::BadDirectory("a name is not UTF-8"))?;
-    let longest = name.split('/').map(str::len).max().unwrap_or_default();
-    within("bytes in an element of a file name", names::MAX_ELEMENT as u64, longest as u64)?;
+    if name.len() > names::MAX_ELEMENT {
+        let longest = name.split('/').map(str::len).max().unwrap_or_default();
+        within("bytes in an element of a file name", names::MAX_ELEMENT as u64, longest as u64)?;
+    }
     let start = names.len();
     names.push_str(name);
     Ok(&names[start..])
-}
-
-/// Checks that the local header of an entry is at `at` and agrees with the directory. Returns the end of its data.
-fn local_part(
-    file: &File,
-    entry: &mut ZipEntry,
-    name: &str,
-    at: u64,
-    directory: u64,
-    bytes: &mut Vec<u8>,
-) -> Result<u64, ZipError> {
-    if u64::from(entry.header) != at {
-        return Err(ZipError::NotContiguous(entry.header.into()));
-    }
-    let disagree = || ZipError::HeadersDisagree(name.to_owned());
-    bytes.resize(LOCAL_LEN + name.len(), 0);
-    if at + bytes.len() as u64 > directory {
-        return Err(ZipError::NotContiguous(directory));
-    }
-    file.read_exact_at(bytes, at)?;
-    let mut fields = Fields(bytes);
-    let signature = fields.u32();
-    let _version = fields.u16();
-    let (flags, method) = (fields.u16(), fields.u16());
-    let _time = fields.u32();
-    let sizes = (fields.u32(), u64::from(fields.u32()), u64::from(fields.u32()));
-    let (name_len, extra) = (usize::from(fields.u16()), u64::from(fields.u16()));
-    let is_same = signature == LOCAL && flags == entry.flags && method == entry.method as u16;
-    if !is_same || name_len != name.len() || bytes[LOCAL_LEN..] != *name.as_bytes() {
-        return Err(disagree());
-    }
-    let has_descriptor = entry.flags & FLAG_DESCRIPTOR != 0;
-    let central = (entry.crc, entry.packed, entry.unpacked);
-    // With a descriptor, the sizes in the local header may be 0.
-    if sizes != central && !(has_descriptor && sizes == (0, 0, 0)) {
-        return Err(disagree());
-    }
-    entry.data = at + bytes.len() as u64 + extra;
-    let end = entry.data + entry.packed;
-    if end > directory {
-        return Err(ZipError::NotContiguous(directory));
-    }
-    if !has_descriptor {
-        return Ok(end);
-    }
-    descriptor(file, entry, end, directory)?.ok_or_else(disagree)
-}
-
-/// Checks the descriptor after the data, with or without its signature. Returns its end, if it agrees with the directory.
-fn descriptor(file: &File, entry: &ZipEntry, at: u64, directory: u64) -> io::Result<Option<u64>> {
-    let room = usize::try_from((directory - at).min(16)).unwrap_or(0);
-    let mut bytes = [0; 16];
-    file.read_exact_at(&mut bytes[..room], at)?;
-    let values = |mut fields: Fields<'_>| (fields.u32(), u64::from(fields.u32()), u64::from(fields.u32()));
-    let central = (entry.crc, entry.packed, entry.unpacked);
-    let signed = Fields(&bytes).u32() == DESCRIPTOR;
-    if room == 16 && signed && values(Fields(&bytes[4..])) == central {
-        Ok(Some(at + 16))
-    } else if room >= 12 && values(Fields(&bytes)) == central {
-        Ok(Some(at + 12))
-    } else {
-        Ok(None)
-    }
 }

@@ -1,7 +1,6 @@
 //! The h1 hash and the file list it is computed from.
 
 use std::fmt;
-use std::fmt::Write;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -64,11 +63,15 @@ impl FileList {
 /// The h1 of files sorted bytewise by name.
 pub(super) fn h1_of_sorted<'f>(files: impl Iterator<Item = (&'f str, &'f [u8; 32])>) -> H1 {
     let mut hash = Sha256::new();
-    let mut line = String::new();
+    let mut line = Vec::new();
     for (name, sha256) in files {
+        let mut hex = [0; 64];
+        // The lengths fit, so this cannot fail.
+        let _ = hex::encode_to_slice(sha256, &mut hex);
         line.clear();
-        // Writing to a string cannot fail.
-        let _ = writeln!(line, "{}  {name}", hex::encode(sha256));
+        for part in [&hex[..], b"  ", name.as_bytes(), b"\n"] {
+            line.extend_from_slice(part);
+        }
         hash.update(&line);
     }
     H1(hash.finalize().into())

@@ -30,7 +30,23 @@ pub const MAX_NAME: usize = 4096;
 pub const MAX_ELEMENT: usize = 255;
 
 /// Punctuation allowed in file names. Other ASCII characters have a meaning in some shell or file system.
-const PUNCTUATION: &str = "!#$%&()+,-.=@[]^_{}~ ";
+const PUNCTUATION: &[u8] = b"!#$%&()+,-.=@[]^_{}~ ";
+
+/// Which ASCII characters are allowed in an element.
+const ALLOWED: [bool; 128] = {
+    let mut allowed = [false; 128];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        allowed[byte as usize] = byte.is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let mut nth = 0;
+    while nth < PUNCTUATION.len() {
+        allowed[PUNCTUATION[nth] as usize] = true;
+        nth += 1;
+    }
+    allowed
+};
 
 /// Checks a single stored name. Returns the part after `prefix`.
 pub(super) fn check<'n>(stored: &'n str, prefix: &str) -> Result<&'n str, NameError> {
@@ -89,6 +105,9 @@ fn check_neighbours(
     (a, a_folded): (&FoldedName<'_>, &str),
     (b, b_folded): (&FoldedName<'_>, &str),
 ) -> Result<(), NameError> {
+    if differ_early(a.name.as_bytes(), b.name.as_bytes()) {
+        return Ok(());
+    }
     let elements = |name: &FoldedName<'_>| name.name.split('/').count();
     let shared = a_folded.split(BETWEEN).zip(b_folded.split(BETWEEN)).take_while(|(a, b)| a == b).count();
     let pairs = a.name.split('/').zip(b.name.split('/')).take(shared);
@@ -102,10 +121,22 @@ fn check_neighbours(
     if is_same || (is_above && !a.is_dir) { Err(NameError::Twice(b.name.to_owned())) } else { Ok(()) }
 }
 
+/// Whether the first byte that differs shows that no elements collide: all before it are the same, and the elements with it
+/// differ in more than case. This decides for nearly all names.
+fn differ_early(a: &[u8], b: &[u8]) -> bool {
+    let first = a.iter().zip(b).position(|(a, b)| a != b);
+    match first.map(|at| (a[at], b[at])) {
+        Some((a, b)) => a.is_ascii() && b.is_ascii() && !a.eq_ignore_ascii_case(&b),
+        None => b.get(a.len()).is_some_and(|next| *next != b'/'),
+    }
+}
+
 fn flaw(name: &str) -> Option<&'static str> {
     name.split('/').find_map(|element| {
-        let stem = element.split('.').next().unwrap_or_default();
-        let allowed = |c: char| is_letter(c) || c.is_ascii_digit() || PUNCTUATION.contains(c);
+        let allowed = |c: char| match u8::try_from(c) {
+            Ok(byte) if byte.is_ascii() => ALLOWED[usize::from(byte)],
+            _ => is_letter(c),
+        };
         if element.is_empty() {
             Some("it has an empty element")
         } else if element.bytes().all(|b| b == b'.') {
@@ -114,12 +145,18 @@ fn flaw(name: &str) -> Option<&'static str> {
             Some("it has an element that ends with a dot")
         } else if !element.chars().all(allowed) {
             Some("it has a character that is not allowed")
-        } else if DEVICES.iter().any(|device| stem.eq_ignore_ascii_case(device)) {
+        } else if is_device(element) {
             Some("it has an element that is a Windows device name")
         } else {
             None
         }
     })
+}
+
+/// Whether it is the name of a device of Windows, with or without an extension. These have three or four characters.
+fn is_device(element: &str) -> bool {
+    let stem = element.split('.').next().unwrap_or_default();
+    matches!(stem.len(), 3 | 4) && DEVICES.iter().any(|device| stem.eq_ignore_ascii_case(device))
 }
 
 #[cfg(test)]

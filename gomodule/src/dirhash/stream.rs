@@ -112,9 +112,9 @@ impl StreamHasher {
         }
     }
 
-    /// The hash of an entry of the directory, if exactly its bytes were hashed.
-    pub(super) fn sha256(&self, entry: &ZipEntry) -> Option<[u8; 32]> {
-        let nth = self.hashes.binary_search_by_key(&entry.data, |hash| hash.start).ok()?;
+    /// The hash of an entry of the directory, if exactly its bytes, from `data` on, were hashed.
+    pub(super) fn sha256(&self, entry: &ZipEntry, data: u64) -> Option<[u8; 32]> {
+        let nth = self.hashes.binary_search_by_key(&data, |hash| hash.start).ok()?;
         let hash = self.hashes.get(nth)?;
         let is_same = hash.method == entry.method
             && (hash.packed, hash.unpacked, hash.crc) == (entry.packed, entry.unpacked, entry.crc);

@@ -12,12 +12,13 @@ use crate::base::lock::lock;
 /// One read. Large enough that the copying costs more than the call, small enough for a core's cache, for thousands of slow
 /// clients, and for the usual room in a socket.
 const PIECE: usize = 128 << 10;
-/// A piece up to this size gets memory of its own size: a thousand slow clients must not hold a thousand large ones.
-const SMALL: usize = 64 << 10;
-/// Free pieces: 4 MiB.
+/// The sizes of memory that is reused. A shorter piece takes the smallest that is enough, and at most twice its length: a thousand
+/// slow clients must not hold a thousand large ones.
+const SIZES: [usize; 4] = [PIECE / 8, PIECE / 4, PIECE / 2, PIECE];
+/// Free pieces of each size: 7.5 MiB in all.
 const MAX_FREE: usize = 32;
 
-static FREE: Mutex<Vec<Box<[u8]>>> = Mutex::new(Vec::new());
+static FREE: [Mutex<Vec<Box<[u8]>>>; SIZES.len()] = [const { Mutex::new(Vec::new()) }; SIZES.len()];
 
 /// Memory for one piece; it returns to the pool when the piece was sent.
 struct Piece {
@@ -52,11 +53,11 @@ pub(super) fn read(file: &File, offset: u64, left: u64) -> io::Result<Bytes> {
 impl Piece {
     fn of(left: u64) -> Self {
         let length = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
-        if length <= SMALL {
+        let Some(nth) = SIZES.iter().position(|size| length <= *size).filter(|_| length > SIZES[0] / 2) else {
             return Self { memory: vec![0; length].into_boxed_slice(), length };
-        }
-        let free = lock(&FREE).pop();
-        Self { memory: free.unwrap_or_else(|| vec![0; PIECE].into_boxed_slice()), length }
+        };
+        let free = lock(&FREE[nth]).pop();
+        Self { memory: free.unwrap_or_else(|| vec![0; SIZES[nth]].into_boxed_slice()), length }
     }
 }
 
@@ -68,8 +69,9 @@ impl AsRef<[u8]> for Piece {
 
 impl Drop for Piece {
     fn drop(&mut self) {
-        let mut free = lock(&FREE);
-        if self.memory.len() == PIECE && free.len() < MAX_FREE {
+        let Some(nth) = SIZES.iter().position(|size| self.memory.len() == *size) else { return };
+        let mut free = lock(&FREE[nth]);
+        if free.len() < MAX_FREE {
             free.push(std::mem::take(&mut self.memory));
         }
     }

@@ -245,7 +245,8 @@ mod tests {
         let router = Router::new(upstream, Vec::new());
         let pipeline =
             Pipeline::new(store, router, expectations, InForce::default(), EventLog::default(), Clock::System);
-        let handler = Handler { pipeline, base: BasePath::default(), cache: ResponseCache::default() };
+        let cache = ResponseCache::new(Clock::System);
+        let handler = Handler { pipeline, base: BasePath::default(), cache };
         let module = ModuleVersion::parse("example.com/hello@v1.0.0").unwrap();
         let artifact = Artifact { module, kind: Kind::Mod };
         let released = handler.pipeline.release(&artifact).await.unwrap().file;

@@ -156,7 +156,12 @@ pub(super) fn file(request: &HeaderMap, kind: Kind, released: &Released) -> Resp
             return response;
         }
     };
-    *response.body_mut() = Body::file(Arc::clone(released.file()), offset, part);
+    let in_memory = released.bytes().and_then(|bytes| {
+        let (start, end) = (usize::try_from(offset).ok()?, usize::try_from(offset + part).ok()?);
+        (end <= bytes.len()).then(|| bytes.slice(start..end))
+    });
+    *response.body_mut() =
+        in_memory.map_or_else(|| Body::file(Arc::clone(released.file()), offset, part), Body::Memory);
     response
 }
 

@@ -10,14 +10,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::header::{self, HeaderMap};
 use hyper::{Method, Response};
-use moka::sync::Cache;
+use tokio::time::Instant;
 
 use super::body::Body;
 use super::respond;
+use crate::base::byte_cache::ByteCache;
+use crate::base::clock::Clock;
 use crate::sumdb::DatabaseId;
 
-/// All answers, in bytes: about 20,000 answers.
+/// All answers, in bytes.
 const MEMORY: u64 = 16 << 20;
+/// The usual size of an answer.
+const USUAL: u64 = 2 << 10;
 /// Larger answers gain nothing over a read from disk. Tiles have 8 KiB, nearly every go.mod less than 32.
 pub(super) const MAX_ANSWER: usize = 64 << 10;
 /// The path, the headers and the entry in the cache.
@@ -25,22 +29,24 @@ const OVERHEAD: usize = 600;
 const KEPT: Duration = Duration::from_secs(60);
 
 pub(super) struct ResponseCache {
-    answers: Cache<String, (Arc<Response<Bytes>>, Option<TrustedHead>)>,
+    answers: ByteCache<String, Arc<KeptAnswer>>,
+    clock: Clock,
+}
+
+struct KeptAnswer {
+    answer: Response<Bytes>,
+    under: Option<TrustedHead>,
+    since: Instant,
 }
 
 /// The trusted head of a database, by its tree size.
 pub(super) type TrustedHead = (DatabaseId, u64);
 
-impl Default for ResponseCache {
-    fn default() -> Self {
-        let weigh = |path: &String, (answer, _): &(Arc<Response<Bytes>>, _)| {
-            u32::try_from(path.len() + answer.body().len() + OVERHEAD).unwrap_or(u32::MAX)
-        };
-        Self { answers: Cache::builder().max_capacity(MEMORY).weigher(weigh).time_to_live(KEPT).build() }
-    }
-}
-
 impl ResponseCache {
+    pub(super) fn new(clock: Clock) -> Self {
+        Self { answers: ByteCache::new(MEMORY, USUAL), clock }
+    }
+
     /// The answer for `path`, if the database still trusts the head under it. Ranges and conditions are not answered from here.
     pub(super) fn get(
         &self,
@@ -51,9 +57,10 @@ impl ResponseCache {
         if request.contains_key(header::RANGE) || request.contains_key(header::IF_NONE_MATCH) {
             return None;
         }
-        let (answer, under) = self.answers.get(path)?;
-        let is_trusted = under.is_none_or(|(database, size)| trusted(database) == Some(size));
-        is_trusted.then(|| Response::clone(&answer).map(Body::Memory))
+        let kept = self.answers.get(path)?;
+        let is_new = self.clock.steady() - kept.since < KEPT;
+        let is_trusted = kept.under.is_none_or(|(database, size)| trusted(database) == Some(size));
+        (is_new && is_trusted).then(|| kept.answer.clone().map(Body::Memory))
     }
 
     /// Keeps a whole answer, if it is small.
@@ -65,7 +72,9 @@ impl ResponseCache {
         {
             let mut answer = Response::new(body.clone());
             answer.headers_mut().clone_from(response.headers());
-            self.answers.insert(path.to_owned(), (Arc::new(answer), under));
+            let kept = KeptAnswer { answer, under, since: self.clock.steady() };
+            let bytes = path.len() + body.len() + OVERHEAD;
+            self.answers.insert(path.to_owned(), Arc::new(kept), bytes);
         }
         response
     }

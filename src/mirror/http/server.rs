@@ -189,7 +189,8 @@ async fn accept(listener: TcpListener, server: Arc<Listener>, mut stopped: onesh
 
 impl Serving {
     fn of(pipeline: Pipeline, base: BasePath, options: ServerOptions) -> Self {
-        Self { handler: Handler { pipeline, base, cache: ResponseCache::default() }, options }
+        let cache = ResponseCache::new(pipeline.clock);
+        Self { handler: Handler { pipeline, base, cache }, options }
     }
 }
 

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use moka::sync::Cache;
 use tokio::time::Instant;
 
 use super::answer::answer;
+use crate::base::byte_cache::ByteCache;
 use crate::base::clock::Clock;
 use crate::base::fault::Fault;
 use crate::base::flight::Flights;
@@ -21,6 +21,10 @@ use gomodule::proxy_request::Request;
 
 /// All answers, in bytes. A list has 1 to 50 KiB: some thousand modules.
 const MEMORY: u64 = 64 << 20;
+/// For values of this size the cache is one part, which has room for the largest list.
+const USUAL: u64 = MEMORY / 32;
+/// The request, and the entry in the cache.
+const OVERHEAD: usize = 300;
 /// How long a caller waits for the new answer while there is an old one. A healthy upstream needs a tenth of it.
 const HEDGE_AFTER: Duration = Duration::from_secs(1);
 
@@ -73,7 +77,7 @@ pub(crate) enum Freshness {
 /// Cheap to clone; clones share the answers.
 #[derive(Clone)]
 pub(crate) struct MetadataCache {
-    kept: Cache<Request, Arc<Kept>>,
+    kept: Arc<ByteCache<Request, Arc<Kept>>>,
     refreshes: Flights<Request, Result<Arc<Kept>, MirrorError>>,
     ttls: Ttls,
     clock: Clock,
@@ -88,11 +92,7 @@ struct Kept {
 
 impl MetadataCache {
     pub(crate) fn new(ttls: Ttls, clock: Clock) -> Self {
-        let weigh = |request: &Request, kept: &Arc<Kept>| {
-            u32::try_from(request.to_string().len() + kept.body.len()).unwrap_or(u32::MAX)
-        };
-        // This lifetime frees memory only; `get` decides by the clock of the mirror.
-        let kept = Cache::builder().max_capacity(MEMORY).weigher(weigh).time_to_live(ttls.stale).build();
+        let kept = Arc::new(ByteCache::new(MEMORY, USUAL));
         Self { kept, refreshes: Flights::default(), ttls, clock }
     }
 
@@ -117,7 +117,8 @@ impl MetadataCache {
             let body = value.or_else(|| known.as_ref().map(|kept| kept.body.clone())).unwrap_or_default();
             let kept = Arc::new(Kept { body, source, tag, received: this.clock.steady() });
             if !distrusted {
-                this.kept.insert(wanted, Arc::clone(&kept));
+                let bytes = kept.body.len() + OVERHEAD;
+                this.kept.insert(wanted, Arc::clone(&kept), bytes);
             }
             Ok(kept)
         });
@@ -128,7 +129,7 @@ impl MetadataCache {
             Ok(Ok(Ok(new))) => Ok(self.cached(&new, Freshness::Fresh)),
             // Absent now, or refused now: the old answer is no longer valid.
             Ok(Ok(Err(error))) if matches!(error.fault(), Fault::Absent | Fault::Refused) => {
-                self.kept.invalidate(request);
+                self.kept.remove(request);
                 Err(error)
             }
             Ok(_) => Ok(self.cached(&kept, Freshness::UpstreamsDown)),

@@ -14,7 +14,7 @@ use super::kept::Stamp;
 use crate::base::clock::Clock;
 use crate::base::flight::{Cancelled, Flights};
 use crate::base::lock::lock;
-use crate::upstream::recent::Recent;
+use crate::base::recent::Recent;
 use gomodule::module::{ModulePath, ModuleVersion};
 
 /// The requests of one `go get` come within this time; a run of `go` takes longer.
@@ -26,13 +26,13 @@ const READ_FOR: Duration = Duration::from_secs(5);
 /// How long a path counts as a readable repository, or as none.
 const READABLE_FOR: Duration = Duration::from_secs(10);
 /// Cached answers to whether a path is a readable repository: about 150 bytes each.
-const MAX_READABLE: u64 = 1000;
+const MAX_READABLE: usize = 1000;
 /// Cached lists. The largest known one is below 1 MB.
-const MAX_LISTS: u64 = 64;
+const MAX_LISTS: usize = 64;
 /// Cached latest versions: below 1 kB each.
-const MAX_LATEST: u64 = 1000;
+const MAX_LATEST: usize = 1000;
 /// Versions that are remembered as read: about 200 bytes each.
-const MAX_READ: u64 = 1000;
+const MAX_READ: usize = 1000;
 /// The output of `go list -m -json` for one module.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
