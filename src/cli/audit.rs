@@ -45,6 +45,7 @@ pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
     out::start_log(out::QUIET);
     let at_once = usize::from(args.concurrency);
     let (in_force, mut accepting) = (policies.in_force(), policies.accepting());
+    let is_whole = is_whole(args, &policies);
     let Policies { now: policy, base, findings, .. } = policies;
     let base_policy = base.map(|(_, policy)| policy);
     let audit = Audit { databases, exempt, at_once, policy, base_policy, now: SystemTime::now() };
@@ -75,11 +76,20 @@ pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
     }
     report.findings = accepting.sort(report.findings);
     if args.base.is_none() {
-        report.findings.extend(accepting.unused(|code| !args.modcache && code.is_of_the_repository()));
+        let is_whole = is_whole && report.unchecked.is_empty();
+        report.findings.extend(accepting.unused(|code| is_whole && code.is_of_the_repository()));
     }
     report.accepted = accepting.into_accepted();
     let paths = if args.modcache { &[][..] } else { &args.paths };
     show(report, &args.output, paths)
+}
+
+/// Whether all that the policy is for is audited: its folder and all below.
+fn is_whole(args: &AuditArgs, policies: &Policies) -> bool {
+    let Some((policy, _)) = &policies.now else { return false };
+    let Ok(folder) = folder_of(policy).canonicalize() else { return false };
+    let covers = |path: &PathBuf| path.is_dir() && path.canonicalize().is_ok_and(|path| folder.starts_with(path));
+    !args.modcache && args.exclude.is_empty() && args.paths.iter().any(covers)
 }
 
 /// Finds out what is known about the new versions. If the database did not answer, or must not be believed, nothing.

@@ -13,6 +13,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("accept: an accepted finding is in every format with its reason, and the audit passes", accepted),
         trial("accept: one that expired or accepts nothing is a finding", unused),
+        trial("accept: an audit of a part does not say that one accepts nothing", unused_in_a_part),
         trial("accept: what cannot be accepted is an error with its line and the reason", never),
         trial(
             "accept, base: one that a pull request adds or widens has no effect, and is a finding",
@@ -93,6 +94,34 @@ fn unused() {
     home.write("sumgate.toml", &accept("other-database", "", "2999-01-31"));
     let (code, findings, _, report) = json(&home, &["audit"]);
     assert_eq!((code, findings.len()), (Some(0), 0), "{report}");
+}
+
+fn unused_in_a_part() {
+    let origin = origin(World::demo());
+    let home = home(&origin);
+    let line = format!("{}\n", line_of(&honest(&origin), "example.com/hello v1.1.0 "));
+    for folder in ["", "sub/"] {
+        home.write(&format!("{folder}go.mod"), "module a.com/b\n");
+        home.write(&format!("{folder}go.sum"), &line);
+    }
+    home.write("go.sum", UNKNOWN);
+    home.write("sumgate.toml", &ours("2999-01-31"));
+    let codes = |words: &[&str]| {
+        let (_, findings, ..) = json(&home, &[&["audit"], words].concat());
+        findings
+    };
+    assert_eq!(json(&home, &["audit"]).2, ["unknown-version"], "the root needs it");
+    for words in [&["sub"][..], &["sub/go.sum"], &["--exclude", "go.sum"]] {
+        assert_eq!(codes(words), Vec::<String>::new(), "{words:?}");
+    }
+    // What was not checked may need it.
+    home.write("go.sum", line_of(&honest(&origin), "example.com/dep/v2 v2.0.1 "));
+    assert_eq!(codes(&["--offline"]), Vec::<String>::new());
+    for words in [&[][..], &["."], &["sub", "../work"]] {
+        assert_eq!(codes(words), ["unused-accept"], "{words:?}");
+    }
+    home.write("sumgate.toml", &ours("2026-01-31"));
+    assert_eq!(codes(&["sub"]), ["unused-accept"], "an expired one helps nobody");
 }
 
 fn never() {
