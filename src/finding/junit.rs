@@ -1,11 +1,12 @@
 //! JUnit XML for test reports, as Jenkins and GitLab read it. Each file is a suite, each finding a failure, each line that
 //! could not be checked an error, each accepted finding a skipped test, and the proved lines together are one test that passed.
+//! What a rule of the policy only warns of is a skipped test, too, unless --deny makes it fail.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::{Accepted, Finding, Place, RenderOptions, Report, Root, Unaudited};
+use super::{Accepted, Code, Finding, Place, RenderOptions, Report, Root, Unaudited};
 
 /// GitLab reads no file with more than 250,000 elements and attributes (issue 507482 of gitlab-org/gitlab).
 /// A case has at most seven, and its suite, if it is the only one there, six.
@@ -18,6 +19,8 @@ const MAX_BYTES: usize = 20_000_000;
 #[derive(Clone, Copy)]
 enum Case<'a> {
     Finding(&'a Finding),
+    /// What a rule of the policy that only warns says, below the bar of --deny.
+    Warned(&'a Finding),
     Accepted(&'a Accepted),
     NotChecked(&'a Unaudited),
     Excluded(&'a (PathBuf, String)),
@@ -31,7 +34,7 @@ struct Suites<'a> {
 
 pub(super) fn write(report: &Report, options: &RenderOptions, out: &mut dyn Write) -> io::Result<()> {
     let root = &options.root;
-    let suites = suites(report, root);
+    let suites = suites(report, options);
     out.write_all(b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"sumgate audit\">\n")?;
     for (name, cases) in &suites.all {
         let count = |is: fn(&Case<'_>) -> bool| cases.iter().filter(|case| is(case)).count();
@@ -45,10 +48,12 @@ pub(super) fn write(report: &Report, options: &RenderOptions, out: &mut dyn Writ
     writeln!(out, "</testsuites>")
 }
 
-fn suites<'a>(report: &'a Report, root: &Root) -> Suites<'a> {
+fn suites<'a>(report: &'a Report, RenderOptions { root, deny, .. }: &RenderOptions) -> Suites<'a> {
     let mut suites = Suites { all: Vec::new(), more: 0 };
     let (mut of_file, mut cases, mut bytes) = (HashMap::new(), 0, 0);
-    let findings = report.findings.iter().map(Case::Finding);
+    let only_warns = |finding: &Finding| finding.code == Code::PolicyWarning && finding.severity() < *deny;
+    let case = |finding: &'a Finding| if only_warns(finding) { Case::Warned(finding) } else { Case::Finding(finding) };
+    let findings = report.findings.iter().map(case);
     let unchecked = report.unchecked.iter().map(Case::NotChecked);
     let accepted = report.accepted.iter().map(Case::Accepted);
     for case in findings.chain(unchecked).chain(accepted).chain(report.excluded.iter().map(Case::Excluded)) {
@@ -102,7 +107,7 @@ impl<'a> Case<'a> {
     /// The file that names its suite.
     fn suite(self) -> &'a Path {
         match self {
-            Self::Finding(finding) | Self::Accepted(Accepted { finding, .. }) => {
+            Self::Finding(finding) | Self::Warned(finding) | Self::Accepted(Accepted { finding, .. }) => {
                 finding.place.as_ref().map_or(Path::new("the environment"), |place| &place.file)
             }
             Self::NotChecked(line) => &line.place.file,
@@ -115,6 +120,12 @@ impl<'a> Case<'a> {
         let attribute = |place: &Place| {
             let inside = root.inside(&place.file)?;
             Some(format!(" file=\"{}\"", escaped(&inside.display().to_string())))
+        };
+        let skipped = |finding: &Finding, words: &str| {
+            let place = finding.place.as_ref();
+            let skipped = format!("<skipped message=\"{}\"/>", escaped(words));
+            let name = format!("{} {}", finding.code.name(), place.map(shown).unwrap_or_default());
+            case(&name, &place.and_then(attribute).unwrap_or_default(), &skipped)
         };
         match self {
             Self::Finding(finding) => {
@@ -129,12 +140,9 @@ impl<'a> Case<'a> {
                 let name = format!("{} {}", line.module, shown(&line.place));
                 case(&name, &attribute(&line.place).unwrap_or_default(), &error)
             }
+            Self::Warned(finding) => skipped(finding, &finding.message),
             Self::Accepted(Accepted { finding, by }) => {
-                let place = finding.place.as_ref();
-                let words = format!("{}; {}", by.in_words(), finding.message);
-                let skipped = format!("<skipped message=\"{}\"/>", escaped(&words));
-                let name = format!("{} {}", finding.code.name(), place.map(shown).unwrap_or_default());
-                case(&name, &place.and_then(attribute).unwrap_or_default(), &skipped)
+                skipped(finding, &format!("{}; {}", by.in_words(), finding.message))
             }
             // A skipped test.
             Self::Excluded((path, why)) => {

@@ -310,6 +310,19 @@ fn junit_is_valid_xml_with_the_right_counts() {
 }
 
 #[test]
+fn in_junit_a_warning_of_the_policy_fails_only_if_it_is_denied() {
+    let report = Report {
+        findings: vec![finding(Code::PolicyWarning, 2, "young"), finding(Code::DroppedLine, 2, "x")],
+        ..clean()
+    };
+    let text = rendered(&report, Format::Junit);
+    assert!(text.contains("failures=\"1\" errors=\"0\" skipped=\"1\""), "{text}");
+    assert!(text.contains("<skipped message=\"young\"/>") && text.contains("<failure type=\"dropped-line\""), "{text}");
+    let text = rendered_with(&report, Format::Junit, &RenderOptions { deny: Severity::Note, ..options() });
+    assert!(text.contains("failures=\"2\" errors=\"0\" skipped=\"0\""), "{text}");
+}
+
+#[test]
 fn an_accepted_finding_is_in_every_format_with_its_reason_and_does_not_fail() {
     let by =
         Acceptance { reason: "ours, not public yet".to_owned(), until: None, place: Path::new("sumgate.toml").into() };
