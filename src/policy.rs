@@ -243,7 +243,8 @@ impl Policy {
 
     /// Whether the file has a rule that denies, rather than warns.
     fn denies(&self, rule: Rule) -> bool {
-        self.has(rule) && !self.warns(rule)
+        let warns = self.warns(rule) || (rule == Rule::Deny && self.deny.iter().all(|table| table.warns));
+        self.has(rule) && !warns
     }
 
     /// Whether the file has a rule.
@@ -278,11 +279,18 @@ impl Policy {
 
     /// What only warns, for a reader; `None` if each rule denies.
     pub fn warning_only(&self) -> Option<String> {
-        if Rule::all().all(|rule| self.warns(rule)) {
+        self.warning_only_beside(&Self::default())
+    }
+
+    /// What only warns although another policy applies, too: not the rules that deny there. If one of its `[[deny]]` denies, none
+    /// is named here.
+    pub fn warning_only_beside(&self, base: &Self) -> Option<String> {
+        if Rule::all().all(|rule| self.warns(rule) && !base.denies(rule)) {
             return Some("every rule".to_owned());
         }
-        let named = self.warn.iter().map(|named| named.value.name());
-        let tables = self.deny.iter().filter(|table| table.warns && !self.warns(Rule::Deny));
+        let named = self.warn.iter().map(|named| named.value).filter(|rule| !base.denies(*rule)).map(Rule::name);
+        let tables =
+            self.deny.iter().filter(|table| table.warns && !self.warns(Rule::Deny) && !base.denies(Rule::Deny));
         let all: Vec<String> =
             named.chain(tables.map(|table| format!("the [[deny]] in line {}", table.line))).collect();
         (!all.is_empty()).then(|| all.join(", "))

@@ -6,6 +6,7 @@ use clap::{ArgMatches, FromArgMatches};
 
 use super::args::{Args, Command, ServeArgs, tree};
 use super::exit::Failure;
+use super::out;
 use super::serve_file::ConfigFile;
 use crate::base::fault::Fault;
 
@@ -17,6 +18,12 @@ pub(super) fn parse() -> Result<(Args, Result<ConfigFile, Failure>), clap::Error
     let read = if words == ["health"] { ConfigFile::read_address } else { ConfigFile::read };
     let file = path.map(|path| read(path)).transpose();
     if let Ok(Some(file)) = &file {
+        let command = words.join(" ");
+        for name in file.unused_by(&words) {
+            out::message(&format!(
+                "{command} does not use `{name}` of [serve] in the configuration file: use --{name}"
+            ));
+        }
         matches = file.defaults_of(tree(), &words).try_get_matches()?;
     }
     Ok((Args::from_arg_matches(&matches)?, file.map(Option::unwrap_or_default)))

@@ -139,8 +139,11 @@ impl Policies {
     /// The files in force, for reports.
     pub(super) fn in_force(&self) -> PoliciesInForce {
         let name = |one: &Option<(PathBuf, Policy)>| one.as_ref().map(|(path, _)| path.clone());
-        let stricter = self.now.as_ref().or(self.base.as_ref());
-        let warn = stricter.and_then(|(_, policy)| policy.warning_only());
+        let policy = |one: &'_ BaseOrNow| one.as_ref().map(|(_, policy)| policy.clone());
+        let warn = match (policy(&self.now), policy(&self.base)) {
+            (Some(now), Some(base)) => now.warning_only_beside(&base),
+            (now, base) => now.or(base).and_then(|policy| policy.warning_only()),
+        };
         PoliciesInForce { now: name(&self.now), base: name(&self.base), warn }
     }
 

@@ -37,6 +37,24 @@ struct File {
 /// The flags that say where the mirror is.
 const ADDRESS: [&str; 2] = ["listen", "base-path"];
 
+/// The flags that a command does not use from the file, which may be part of a checkout: a pull request must not choose the policy
+/// of `run`, nor turn its rules off. `cache fetch` has no policy by default, so one in the file can only deny.
+fn not_for(words: &[String]) -> &'static [&'static str] {
+    match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["run"] => &["policy", "warn"],
+        ["cache", "fetch"] => &["warn"],
+        _ => &[],
+    }
+}
+
+/// `command`, in which the flags are defaults of the command with the name `words` below it.
+fn with_defaults(command: clap::Command, words: &[String], flags: &[&Flag]) -> clap::Command {
+    let Some((word, below)) = words.split_first() else {
+        return flags.iter().fold(command, |command, flag| flag.default_of(command));
+    };
+    command.mut_subcommand(word, |command| with_defaults(command, below, flags))
+}
+
 /// A flag with its values.
 struct Flag {
     name: String,
@@ -80,19 +98,24 @@ impl ConfigFile {
 
     /// `command`, in which the flags of the file are defaults of the command with the name `words` below it.
     pub(super) fn defaults_of(&self, command: clap::Command, words: &[String]) -> clap::Command {
-        let Some((word, below)) = words.split_first() else {
-            return self.flags.iter().fold(command, Flag::default_of);
-        };
-        command.mut_subcommand(word, |command| self.defaults_of(command, below))
+        let unused = not_for(words);
+        let flags: Vec<&Flag> = self.flags.iter().filter(|flag| !unused.contains(&flag.name.as_str())).collect();
+        with_defaults(command, words, &flags)
+    }
+
+    /// The flags of the file that the command with this name has and does not use.
+    pub(super) fn unused_by(&self, words: &[String]) -> impl Iterator<Item = &str> {
+        let unused = not_for(words);
+        self.flags.iter().map(|flag| flag.name.as_str()).filter(|name| unused.contains(name))
     }
 }
 
 impl Flag {
     /// `command`, in which this flag has a default, if it is one of the command.
-    fn default_of(command: clap::Command, flag: &Self) -> clap::Command {
-        let id = command.get_arguments().find(|arg| arg.get_long() == Some(&flag.name)).map(|arg| arg.get_id().clone());
+    fn default_of(&self, command: clap::Command) -> clap::Command {
+        let id = command.get_arguments().find(|arg| arg.get_long() == Some(&self.name)).map(|arg| arg.get_id().clone());
         match id {
-            Some(id) => command.mut_arg(id, |arg| arg.default_values(flag.values.clone())),
+            Some(id) => command.mut_arg(id, |arg| arg.default_values(self.values.clone())),
             None => command,
         }
     }

@@ -54,6 +54,11 @@ impl Admission {
         self.policies.all().any(holds)
     }
 
+    /// The rules of the present policy that only warn, for a reader.
+    pub(crate) fn warning_only(&self) -> Option<String> {
+        self.policies.now.as_ref().and_then(Policy::warning_only)
+    }
+
     /// The exceptions of the present policy that lifted nothing so far.
     pub(crate) fn unused(&self) -> Vec<Exception> {
         let used = lock(&self.used);

@@ -71,6 +71,11 @@ impl Pipeline {
         self.lists.admission.as_ref().map(Admission::unused).unwrap_or_default()
     }
 
+    /// The rules that only warn, for a reader.
+    pub(super) fn warning_only(&self) -> Option<String> {
+        self.lists.admission.as_ref().and_then(Admission::warning_only)
+    }
+
     /// Whether upstreams and databases may be asked about a module.
     pub(super) async fn may_name(&self, path: &ModulePath) -> Result<(), MirrorError> {
         if is_reserved(path) {

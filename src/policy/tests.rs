@@ -140,6 +140,13 @@ fn a_rule_that_warns_denies_nothing_and_says_what_it_would() {
     assert_eq!((only.warning_only().unwrap(), only.denies_by_record()), ("every rule".to_owned(), false));
     assert!(super::judge(&only, &large, today()).denial.is_none());
     assert_eq!(parse(text).unwrap().warning_only().unwrap(), "pre-releases, the [[deny]] in line 5");
+    let beside = |base: &str| parse(text).unwrap().warning_only_beside(&parse(base).unwrap());
+    assert_eq!(beside("[policy]\nmin-age = \"7d\"\n").unwrap(), "pre-releases, the [[deny]] in line 5");
+    assert_eq!(beside("[policy]\npre-releases = \"deny\"\n").unwrap(), "the [[deny]] in line 5");
+    assert_eq!(beside("[[deny]]\nmodule = \"a.com/b\"\nreason = \"x\"\n").unwrap(), "pre-releases");
+    assert_eq!(only.warning_only_beside(&only).unwrap(), "every rule");
+    let strict = parse("[policy]\nretracted = \"deny\"\n").unwrap();
+    assert!(!only.warning_only_beside(&strict).unwrap().contains("retracted"));
     let young = Facts { age: Some(Age::Unknown), ..named("c.com@v1.1.0") };
     let min_age = parse("[policy]\nmin-age = \"7d\"\nwarn = [\"min-age\"]\n").unwrap();
     let words = super::judge(&min_age, &young, today()).warnings[0].as_warning();

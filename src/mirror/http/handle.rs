@@ -211,6 +211,9 @@ impl Handler {
             }
             text.push('\n');
         }
+        if let Some(what) = self.pipeline.warning_only() {
+            text.push_str(&format!("the policy only warns: {what}\n"));
+        }
         Bytes::from(client_text::for_client(&text, self.pipeline.context.store.root()))
     }
 }

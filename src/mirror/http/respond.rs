@@ -165,8 +165,12 @@ pub(super) fn file(request: &HeaderMap, kind: Kind, released: &Released) -> Resp
     response
 }
 
-/// Adds a header for each warning.
+/// Adds a header for each warning. Caches must ask again for such a file: the rule may deny it later.
 pub(super) fn warn(response: &mut Response<Body>, warnings: &[String]) {
+    let headers = response.headers_mut();
+    if !warnings.is_empty() && headers.get(header::CACHE_CONTROL).is_some_and(|control| control == IMMUTABLE) {
+        set(headers, header::CACHE_CONTROL, MUTABLE);
+    }
     for warning in warnings {
         // Of one line, without a control character. A reason may have others than ASCII.
         if let Ok(value) = HeaderValue::from_bytes(one_line(warning, MAX_WARNING).as_bytes()) {
