@@ -109,6 +109,12 @@ impl Outcome {
         }
     }
 
+    /// Whether there is a finding with this code, accepted or not.
+    fn reports(&self, code: Code) -> bool {
+        let accepted = self.accepted.iter().map(|one| &one.finding);
+        self.findings.iter().chain(accepted).any(|finding| finding.code == code)
+    }
+
     /// Why the caches must not be sealed: later jobs trust a seal.
     pub fn unfit_to_seal(&self, deny: Severity) -> Option<&'static str> {
         let bound = deny.min(Severity::Warning);
@@ -119,8 +125,10 @@ impl Outcome {
         if self.accepted.iter().any(|one| one.finding.severity() >= bound) {
             return Some("a finding was accepted");
         }
-        let is_left = self.findings.iter().any(|finding| finding.code == Code::ProcessLeft);
-        is_left.then_some("a process of the command can still write to them")
+        if !self.events.warned.is_empty() || self.reports(Code::PolicyWarning) {
+            return Some("a rule of the policy only warned");
+        }
+        self.reports(Code::ProcessLeft).then_some("a process of the command can still write to them")
     }
 }
 

@@ -140,6 +140,20 @@ fn process_left(go: &Path) {
     assert_eq!((first.code, codes(&first)), (Some(0), vec!["process-left"]), "{}", first.output);
     is_not_sealed(&jobs, &first);
     assert!(meanwhile.contains("/run/2/mod"), "{meanwhile}");
+    // A policy that accepts the finding does not end the process.
+    let app = jobs.home(SECRET);
+    let accept = "[[accept]]\ncode = \"process-left\"\nreason = \"a daemon\"\nexpires = \"never\"\n";
+    app.write("sumgate.toml", accept);
+    let ended = jobs.run_in(&app, &["--", "sh", "-c", leave]);
+    let left = ended.output.lines().find_map(|line| line.strip_prefix("left=")).unwrap().to_owned();
+    assert!(std::process::Command::new("kill").arg(&left).status().unwrap().success());
+    assert_eq!(
+        (ended.code, &ended.report["accepted"][0]["code"]),
+        (Some(0), &"process-left".into()),
+        "{}",
+        ended.output
+    );
+    is_not_sealed(&jobs, &ended);
 }
 
 fn odd_names(go: &Path) {

@@ -10,6 +10,7 @@ use testkit::{Fault, Origin, World};
 use crate::airgap::{fetch, go_sum};
 use crate::audit::{findings, home, honest, line_of};
 use crate::fixture::{Go, Mirror, get, go_trial, origin, run, trial};
+use crate::gate_caches::{BUILD, Ended, Jobs, SECRET};
 use crate::policy::{MIN_AGE, mirror_under};
 
 pub fn trials() -> Vec<Trial> {
@@ -23,6 +24,9 @@ pub fn trials() -> Vec<Trial> {
         trial("policy, warn: cache fetch says so", fetched),
         go_trial("policy, warn: the gate lets go build what it denies, and reports it", at_the_gate),
         go_trial("policy, warn: the gate refuses wrong bytes and a fork as always", unproved_at_the_gate),
+        go_trial("policy, warn: caches with what a rule only warned of are not sealed", not_sealed),
+        go_trial("policy, warn: the gate uses an inherited cache, and reports it", inherited_at_the_gate),
+        go_trial("policy, warn: a configuration file of the checkout does not change the policy of run", from_a_file),
     ]
 }
 
@@ -61,7 +65,11 @@ fn each_rule_in_the_mirror() {
             let said = answer.header("x-sumgate-warning").unwrap_or_default();
             let expected = format!("would be denied by policy ({rule}");
             assert!(answer.status == 200 && said.starts_with(&expected), "{policy}: {} {said}", answer.status);
+            // Caches in front of the mirror ask again: the rule may deny tomorrow.
+            assert_eq!(answer.header("cache-control"), Some("no-cache"), "{policy}");
         }
+        let home = get(&mirror.url, "/").text();
+        assert!(home.ends_with("\nthe policy only warns: every rule\n"), "{home}");
         let lines = log(&mirror);
         let lines = lines.lines().filter(|line| line.contains("released with a warning") && line.contains(rule));
         assert_eq!(lines.count(), 2, "{policy}: {}", log(&mirror));
@@ -81,6 +89,7 @@ fn each_rule_in_the_mirror() {
     }
     let (_origin, _folder, mirror) = mirror_under(DENY, &[]);
     assert!(mirror.greeting.contains("policy.toml\n"), "{}", mirror.greeting);
+    assert!(!get(&mirror.url, "/").text().contains("warns"));
     assert_eq!(get(&mirror.url, ZIP).status, 403);
     // If nobody can say what is retracted, a rule that only warns does not stop the file.
     let (origin, _folder, mirror) = mirror_under("[policy]\nretracted = \"deny\"\n", &["--warn"]);
@@ -183,6 +192,8 @@ fn loosened() {
     for text in [DENY.replace("reason", "warn = true\nreason"), format!("[policy]\nwarn = [\"deny\"]\n{DENY}")] {
         home.write("sumgate.toml", &text);
         let (code, mut found) = audited(&[]);
+        let (_, output) = home.sumgate(&["audit", "--base", "main"]);
+        assert!(output.contains(" at the base") && !output.contains("only a warning"), "{output}");
         // The policy at the base denies; the present one warns.
         assert_eq!((code, found.pop()), (Some(1), Some("policy-warning".to_owned())), "{text}");
         assert_eq!((Some(1), found), both("policy-denied"), "{text}");
@@ -232,6 +243,12 @@ fn fetched() {
     let (code, said) = fetch(&origin, &data, &[&words[..], &["--warn"]].concat());
     let warning = "warning: example.com/hello@v1.0.0 would be denied by policy (deny): CVE-2026-0001";
     assert!(code == Some(0) && said.contains(warning), "{code:?} {said}");
+    // A configuration file gives a policy, but does not turn its rules off.
+    let config = folder.path().join("serve.toml");
+    std::fs::write(&config, "[serve]\npolicy = \"policy.toml\"\nwarn = true\n").unwrap();
+    let data = folder.path().join("other");
+    let (code, said) = fetch(&origin, &data, &["-m", &sums, "--config", config.to_str().unwrap()]);
+    assert!(code == Some(1) && said.contains("cache fetch does not use `warn` of [serve]"), "{code:?} {said}");
 }
 
 fn app(go: &Path, origin: &Origin) -> Go {
@@ -283,4 +300,80 @@ fn unproved_at_the_gate(go: &Path) {
     *origin.world() = fork;
     app.write("go.mod", "module example.org/app\n\ngo 1.21\n\nrequire example.com/hello v1.1.0\n");
     assert_eq!(gated(&app, &["--warn"]).0, Some(122));
+}
+
+fn codes(ended: &Ended) -> Vec<&str> {
+    let findings = ended.report["findings"].as_array().unwrap();
+    findings.iter().map(|finding| finding["code"].as_str().unwrap()).collect()
+}
+
+fn not_sealed(go: &Path) {
+    let jobs = Jobs::new(go);
+    let build = |policy: &str, more: &[&str]| {
+        let app = jobs.home(SECRET);
+        app.write("sumgate.toml", policy);
+        jobs.run_in(&app, &[more, &BUILD[..]].concat())
+    };
+    let only_warned = |ended: &Ended| {
+        let why = "the caches were not sealed: a rule of the policy only warned";
+        assert!(ended.code == Some(0) && ended.output.contains(why), "{}", ended.output);
+        assert_eq!(codes(ended), ["policy-warning"], "{}", ended.output);
+    };
+    assert_eq!(build(MIN_AGE, &[]).code, Some(120));
+    only_warned(&build(MIN_AGE, &["--warn"]));
+    assert!(!jobs.folder().join("seal").exists());
+    let strict = build(MIN_AGE, &[]);
+    assert_eq!(strict.code, Some(120), "{}", strict.output);
+    // Of modules that were sealed before there was a rule.
+    jobs.seal();
+    let deny = DENY.replace("hello", "mark");
+    let kept = build(&deny, &["--warn"]);
+    only_warned(&kept);
+    assert!(kept.output.contains("example.com/mark@v1.0.0 in the kept caches would be denied"), "{}", kept.output);
+    let accept = "[[accept]]\ncode = \"policy-warning\"\nreason = \"x\"\nexpires = \"never\"\n";
+    let accepted = build(&format!("{deny}{accept}"), &["--warn"]);
+    assert_eq!((accepted.code, codes(&accepted).len()), (Some(0), 0), "{}", accepted.output);
+    assert!(accepted.output.contains("the caches were not sealed: "), "{}", accepted.output);
+}
+
+fn inherited_at_the_gate(go: &Path) {
+    let origin = origin(World::demo());
+    let app = app(go, &origin);
+    app.must(&["build", "-o", "app", "."]);
+    let inherit = ["--module-cache", "inherit"];
+    assert_eq!(gated(&app, &inherit).0, Some(120), "without --warn");
+    let warned = |more: &[&str]| {
+        std::fs::remove_file(app.home().join("app")).unwrap();
+        let (code, output, report) = gated(&app, &[&inherit, more].concat());
+        let findings = report["findings"].as_array().unwrap().clone();
+        let all_warn = !findings.is_empty() && findings.iter().all(|one| one["code"] == "policy-warning");
+        assert!(code == Some(0) && all_warn, "{output}");
+        assert!(output.contains("0 files proved and released"), "{output}");
+    };
+    warned(&["--warn"]);
+    app.write("sumgate.toml", &DENY.replace("reason", "warn = true\nreason"));
+    warned(&[]);
+}
+
+fn from_a_file(go: &Path) {
+    let origin = origin(World::demo());
+    let app = app(go, &origin);
+    app.git(&["init", "-q"]);
+    app.write("other.toml", "");
+    app.git(&["add", "."]);
+    app.git(&["commit", "-qm", "base"]);
+    for (setting, name) in [("warn = true", "`warn`"), ("policy = \"other.toml\"", "`policy`")] {
+        app.write("serve.toml", &format!("[serve]\n{setting}\n"));
+        for base in [&[][..], &["--base", "HEAD"]] {
+            let (code, output, _) = gated(&app, &[base, &["--config", "serve.toml"]].concat());
+            assert!(code == Some(120) && output.contains("REFUSED [policy-denied]"), "{setting} {base:?}: {output}");
+            assert!(output.contains(&format!("run does not use {name} of [serve]")), "{output}");
+        }
+    }
+    // Flags are the user's.
+    for flags in [&["--warn"][..], &["--policy", "other.toml"]] {
+        let (code, output, _) = gated(&app, &[&["--config", "serve.toml"], flags].concat());
+        assert_eq!(code, Some(0), "{flags:?}: {output}");
+        std::fs::remove_file(app.home().join("app")).unwrap();
+    }
 }
