@@ -57,10 +57,14 @@ def main() -> None:
     bom.metadata.timestamp = datetime.datetime.fromtimestamp(int(os.environ["SOURCE_DATE_EPOCH"]), datetime.timezone.utc)
     bom.metadata.component = root
     # What no crate brings, and is linked too.
-    linked = [("glibc", version_of("getconf", "GNU_LIBC_VERSION")), ("rust-std", version_of("rustc", "--version"))]
-    for name, version in linked:
+    linked = [
+        ("glibc", version_of("getconf", "GNU_LIBC_VERSION"), "LGPL-2.1-or-later"),
+        ("rust-std", version_of("rustc", "--version"), "MIT OR Apache-2.0"),
+    ]
+    for name, version, terms in linked:
         purl = PackageURL("generic", name=name, version=version)
-        other = Component(name=name, version=version, type=ComponentType.LIBRARY, purl=purl, bom_ref=str(purl))
+        license = [LicenseFactory().make_from_string(terms)]
+        other = Component(name=name, version=version, type=ComponentType.LIBRARY, purl=purl, bom_ref=str(purl), licenses=license)
         bom.components.add(other)
         bom.register_dependency(root, [other])
     for crate, made in zip(crates, components):

@@ -7,12 +7,12 @@ use std::path::Path;
 use flate2::read::GzDecoder;
 use libtest_mimic::Trial;
 
-use crate::tools::{PROGRAMS, TARGET, VERSION, command, dist_trial, package, run, tool_trial, works};
+use crate::tools::{PROGRAMS, TARGET, VERSION, command, dist_trial, is_released, package, run, tool_trial, works};
 
 pub fn trials() -> Vec<Trial> {
     vec![
         dist_trial(
-            "archive: unpacked and checked as the page says, the program runs",
+            "archive: unpacked, checked and removed as the page says, the program runs",
             &["tar", "gzip"],
             unpacked_it_runs,
         ),
@@ -36,7 +36,13 @@ fn unpacked_it_runs(dist: &Path) {
     let mut shell = command("sh");
     shell.args(["-euc", line]).current_dir(home.path()).env("RELEASES", dist).env("HOME", home.path());
     run(shell.env("VERSION", VERSION));
-    works(&home.path().join(".local/bin/sumgate"));
+    let program = home.path().join(".local/bin/sumgate");
+    works(&program);
+    is_released(&program);
+    let row = page.lines().find(|line| line.starts_with("| archive |")).unwrap();
+    let remove = row.split('`').rfind(|part| part.starts_with("rm ")).expect(row);
+    run(command("sh").args(["-euc", remove]).env("HOME", home.path()));
+    assert!(!program.exists(), "{remove}");
 }
 
 fn contents_are_fixed(dist: &Path) {
@@ -55,7 +61,7 @@ fn contents_are_fixed(dist: &Path) {
     let mut expected: BTreeMap<String, u32> =
         ["", "completions", "man"].map(|folder| (folder.to_owned(), 0o755)).into();
     expected.insert("sumgate".to_owned(), 0o755);
-    let texts = ["README.md", "LICENSE-APACHE", "LICENSE-MIT"];
+    let texts = ["README.md", "LICENSE-APACHE", "LICENSE-MIT", "LICENSE-THIRD-PARTY"];
     let completions = ["sumgate.bash", "_sumgate", "sumgate.fish"].map(|file| format!("completions/{file}"));
     expected.extend(texts.map(str::to_owned).into_iter().chain(completions).map(|file| (file, 0o644)));
     // A page for each snapshot of the help.
@@ -79,8 +85,17 @@ fn everything_is_listed(dist: &Path) {
     assert_eq!(listed.keys().map(|&name| name.to_owned()).collect::<BTreeSet<_>>(), files);
     let table = fs::read_to_string(dist.join("INSTALL.md")).unwrap();
     for file in files.iter().filter(|file| *file != "INSTALL.md") {
-        let row = format!("| {file} | {} | {} |", fs::metadata(dist.join(file)).unwrap().len(), listed[file.as_str()]);
-        assert!(table.contains(&row), "{row}\n{table}");
+        let row = format!("| {file} | {} | {} | ", fs::metadata(dist.join(file)).unwrap().len(), listed[file.as_str()]);
+        let row = table.lines().find_map(|line| line.strip_prefix(&row)).expect(&row);
+        let [way, install, remove, ""] = row.split(" |").collect::<Vec<_>>()[..] else { panic!("{row}") };
+        // Each package with a program can be installed and removed.
+        let is_package = PROGRAMS.iter().any(|ending| file.ends_with(ending));
+        assert!(!way.is_empty() && install.contains(file.as_str()) == is_package, "{row}");
+        assert_eq!(remove.contains("sumgate"), is_package, "{row}");
+    }
+    let commit = run(command("git").current_dir(env!("CARGO_MANIFEST_DIR")).args(["rev-parse", "HEAD"]));
+    for text in [commit.trim(), "`sha256sum --check --ignore-missing SHA256SUMS`"] {
+        assert!(table.contains(text), "{text}\n{table}");
     }
     the_page_has_the_sizes(dist);
 }

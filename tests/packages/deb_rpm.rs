@@ -73,9 +73,13 @@ fn exposure() {
 
 fn contents(dist: &Path) {
     let listed = run(command("dpkg-deb").arg("--contents").arg(package(dist, ".deb")));
-    for name in
-        INSTALLED.iter().chain(&["doc/sumgate/LICENSE-MIT", "doc/sumgate/copyright", "zsh/vendor-completions/_sumgate"])
-    {
+    let of_debian = [
+        "doc/sumgate/LICENSE-MIT",
+        "doc/sumgate/LICENSE-THIRD-PARTY",
+        "doc/sumgate/copyright",
+        "zsh/vendor-completions/_sumgate",
+    ];
+    for name in INSTALLED.iter().chain(&of_debian) {
         assert!(listed.contains(&format!(" ./usr/share/{name}\n")), "{name}\n{listed}");
     }
     for line in listed.lines() {
@@ -261,7 +265,7 @@ fn rpm(dist: &Path) {
     let install = documented("rpm -U").replace("rpm -U", "rpm -U --nodeps");
     machine.run(&format!("RELEASES=/release; {install}"));
     let listed = machine.run("rpm --query --list --verbose sumgate");
-    for name in INSTALLED.iter().chain(&["licenses/sumgate/LICENSE-MIT", "zsh/site-functions/_sumgate"]) {
+    for name in INSTALLED.iter().chain(&["licenses/sumgate/LICENSE-THIRD-PARTY", "zsh/site-functions/_sumgate"]) {
         assert!(listed.contains(&format!(" /usr/share/{name}\n")), "{name}\n{listed}");
     }
     assert_eq!(

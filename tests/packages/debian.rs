@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use libtest_mimic::Trial;
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 
-use crate::tools::{command, dist_trial, ended, run};
+use crate::tools::{command, dist_trial, ended, is_own, run};
 
 /// What the trials call, by the names of the tools.
 const TOOLS: [&str; 5] = ["debootstrap", "systemd-nspawn", "nsenter", "chroot", "dpkg-deb"];
@@ -41,6 +41,8 @@ pub fn debian_trial(name: &str, run: fn(&Path)) -> Trial {
 fn kept() -> PathBuf {
     let folder = std::env::temp_dir().join("sumgate-ci-root");
     std::fs::create_dir_all(&folder).unwrap();
+    // Its programs run as root.
+    assert!(is_own(&folder), "{} is a link or belongs to another user: remove it, or set TMPDIR", folder.display());
     folder
 }
 
@@ -101,7 +103,9 @@ fn make(tree: &Path) {
     std::fs::create_dir_all(&configuration).unwrap();
     std::fs::write(configuration.join("unsafe-io"), "force-unsafe-io\n").unwrap();
     let mut debootstrap = Command::new("timeout");
-    debootstrap.args([MADE_WITHIN, "debootstrap", "--variant=minbase", &format!("--include={PACKAGES}"), SUITE]);
+    // Without the keyring of Debian it would only warn.
+    debootstrap.args([MADE_WITHIN, "debootstrap", "--force-check-gpg", "--variant=minbase"]);
+    debootstrap.args([&format!("--include={PACKAGES}"), SUITE]);
     ended(debootstrap.arg(tree).stdin(Stdio::null()), 0);
     // Half of what would be copied.
     for folder in ["var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/locale", "usr/share/man"] {

@@ -8,7 +8,7 @@ use std::process::Command;
 use libtest_mimic::Trial;
 use serde_json::Value;
 
-use crate::tools::{TARGET, command, dist_trial, ended, package, run, tool};
+use crate::tools::{TARGET, VERSION, command, dist_trial, ended, package, run, tool};
 
 /// Checks a file with the libraries of those who define the formats.
 const VALIDATE: &str = "
@@ -32,6 +32,7 @@ except (json_format.ParseError, ValueError):
 
 pub fn trials() -> Vec<Trial> {
     vec![
+        dist_trial("described: LICENSE-THIRD-PARTY has the license of all that is linked", &["tar"], licenses),
         dist_trial("described: the SBOM is valid and has the crates that are linked", &["uv"], sbom),
         dist_trial(
             "described: the provenance is valid and has the sums of all packages",
@@ -62,6 +63,31 @@ fn valid_only_unchanged(kind: &str, file: &Path, change: fn(&mut Value)) {
     ended(&mut validator(kind, changed.path()), 1);
 }
 
+fn licenses(dist: &Path) {
+    let mut tar = command("tar");
+    tar.arg("-xzOf").arg(package(dist, ".tar.gz"));
+    let text = run(tar.arg(format!("sumgate-{VERSION}-{TARGET}/LICENSE-THIRD-PARTY")));
+    let mut named = 0;
+    for component in read(&package(dist, ".cdx.json"))["components"].as_array().unwrap() {
+        let [name, version, kind] = ["name", "version", "scope"].map(|key| component[key].as_str().unwrap_or_default());
+        if kind == "required" && !name.starts_with("sumgate") {
+            // In the list, and at least one text.
+            assert!(text.matches(&format!("\n{name} {version}: ")).count() > 1, "{name} {version}");
+            named += 1;
+        }
+    }
+    assert!(named > 100, "only {named} crates were found");
+    // One of each: of a crate, of code within a crate, of glibc, of Rust's standard library.
+    for part in [
+        ": third_party/fiat/LICENSE",
+        "Facebook",
+        "GNU LESSER GENERAL PUBLIC LICENSE",
+        "Rust Standard Library are retained",
+    ] {
+        assert!(text.contains(part), "{part}");
+    }
+}
+
 fn sbom(dist: &Path) {
     let file = package(dist, ".cdx.json");
     valid_only_unchanged("sbom", &file, |bom| bom["components"][0]["type"] = "thing".into());
@@ -70,10 +96,7 @@ fn sbom(dist: &Path) {
     for component in bom["components"].as_array().unwrap() {
         let name = format!("{} {}", component["name"].as_str().unwrap(), component["version"].as_str().unwrap());
         let sum = component["hashes"][0]["content"].as_str().map(str::to_owned);
-        assert!(
-            component["licenses"].is_array() || component["purl"].as_str().unwrap().starts_with("pkg:generic/"),
-            "{name}"
-        );
+        assert!(component["licenses"].is_array(), "{name}");
         found.insert(name, sum);
     }
     assert!(found.keys().any(|name| name.starts_with("glibc ")), "{found:?}");
@@ -96,10 +119,8 @@ fn sbom(dist: &Path) {
     for line in run(&mut tree).lines().filter(|line| !line.starts_with("sumgate v") && !line.contains("(proc-macro)")) {
         let words: Vec<&str> = line.split(' ').collect();
         let name = format!("{} {}", words[0], words[1].trim_start_matches('v'));
-        if let Some(sum) = found.get(&name) {
-            assert_eq!(*sum, sums[&name], "{name}");
-            linked += 1;
-        }
+        assert_eq!(found.get(&name), Some(&sums[&name]), "{name}");
+        linked += 1;
     }
     assert!(linked > 100, "only {linked} crates were found");
 }

@@ -85,6 +85,7 @@ fn contents(dist: &Path) {
         ("/licenses", 0, 0o755),
         ("/licenses/LICENSE-APACHE", 0, 0o644),
         ("/licenses/LICENSE-MIT", 0, 0o644),
+        ("/licenses/LICENSE-THIRD-PARTY", 0, 0o644),
         ("/licenses/ca-certificates.crt.LICENSE", 0, 0o644),
         ("/sumgate", 0, 0o755),
         ("/tmp", 0, 0o1777),
@@ -227,6 +228,9 @@ fn compose() {
         assert_eq!(service[name], value, "{name}");
     }
     assert!(text.contains(&format!("sumgate-{VERSION}-image-amd64.tar")), "{text}");
+    let unit = fs::read_to_string(file.with_file_name("sumgate.service")).unwrap();
+    let files = &service["ulimits"]["nofile"];
+    assert!(unit.contains(&format!("\nLimitNOFILE={files}\n")), "{files}");
     let health = &service["healthcheck"];
     let dockerfile = fs::read_to_string(file.with_file_name("Dockerfile")).unwrap();
     let line = dockerfile.lines().find(|line| line.starts_with("HEALTHCHECK")).unwrap();

@@ -1,6 +1,8 @@
 //! What all trials of packages use: the packages, the tools, programs with a time limit.
 
 use std::ffi::OsStr;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -24,9 +26,16 @@ pub fn dist() -> Option<PathBuf> {
 
 /// The path of a tool: from the folder of `packaging/tools`, or else from the PATH.
 pub fn tool(name: &str) -> Option<PathBuf> {
-    let installed = std::env::temp_dir().join("sumgate-ci-tools/bin");
+    let tools = std::env::temp_dir().join("sumgate-ci-tools");
+    let installed = is_own(&tools).then(|| tools.join("bin"));
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::iter::once(installed).chain(std::env::split_paths(&path)).map(|dir| dir.join(name)).find(|path| path.is_file())
+    installed.into_iter().chain(std::env::split_paths(&path)).map(|dir| dir.join(name)).find(|path| path.is_file())
+}
+
+/// Whether this is a folder, no link, and of the user of this process. Anybody can make one in the temporary folder.
+pub fn is_own(folder: &Path) -> bool {
+    let is_own = |found: Metadata| found.is_dir() && found.uid() == rustix::process::geteuid().as_raw();
+    folder.symlink_metadata().is_ok_and(is_own)
 }
 
 /// A trial of packages, which gets their folder. It needs `tools`, by their names.
@@ -105,6 +114,12 @@ pub fn works(program: &Path) {
     let printed = run(alone().arg("--version"));
     assert!(printed.starts_with(&format!("sumgate {VERSION} (")), "{printed}");
     run(alone().arg("demo"));
+}
+
+/// That a program of a package names the commit it was made from, without changes.
+pub fn is_released(program: &Path) {
+    let printed = run(command(program).arg("--version"));
+    assert!(printed.contains("(commit ") && !printed.contains("dirty"), "{printed}");
 }
 
 pub fn json_of(text: &str) -> serde_json::Value {

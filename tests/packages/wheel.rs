@@ -5,7 +5,7 @@ use std::process::Command;
 
 use libtest_mimic::Trial;
 
-use crate::tools::{VERSION, command, dist_trial, package, run, tool, works};
+use crate::tools::{VERSION, command, dist_trial, is_released, package, run, tool, works};
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -42,7 +42,9 @@ fn by_pip(dist: &Path) {
     run(isolated(&tool("python3").unwrap(), home.path()).args(["-m", "venv"]).arg(&venv));
     let pip = venv.join("bin/pip");
     run(isolated(&pip, home.path()).arg("install").arg(wheel(dist)));
-    works(&venv.join("bin/sumgate"));
+    let program = venv.join("bin/sumgate");
+    works(&program);
+    is_released(&program);
     let parts = [
         "share/man/man1/sumgate-audit.1",
         "share/bash-completion/completions/sumgate",
@@ -53,7 +55,9 @@ fn by_pip(dist: &Path) {
         assert!(venv.join(part).is_file(), "{part}");
     }
     let files = run(isolated(&pip, home.path()).args(["show", "--files", "sumgate"]));
-    assert!(files.contains("licenses/LICENSE-APACHE") && files.contains("licenses/LICENSE-MIT"), "{files}");
+    for license in ["APACHE", "MIT", "THIRD-PARTY"] {
+        assert!(files.contains(&format!("licenses/LICENSE-{license}\n")), "{license}: {files}");
+    }
     run(isolated(&pip, home.path()).args(["uninstall", "--yes", "sumgate"]));
     for part in parts.iter().chain(&["bin/sumgate"]) {
         assert!(!venv.join(part).exists(), "{part}");
@@ -64,7 +68,9 @@ fn by_pipx(dist: &Path) {
     let home = tempfile::tempdir().unwrap();
     let pipx = tool("pipx").unwrap();
     run(isolated(&pipx, home.path()).arg("install").arg(wheel(dist)));
-    works(&home.path().join("bin/sumgate"));
+    let program = home.path().join("bin/sumgate");
+    works(&program);
+    is_released(&program);
     assert!(home.path().join("man/man1/sumgate.1").exists());
     run(isolated(&pipx, home.path()).args(["uninstall", "sumgate"]));
     assert!(!home.path().join("bin/sumgate").exists());
@@ -78,7 +84,9 @@ fn by_uv(dist: &Path) {
     assert!(uvx(&["sumgate", "--version"]).starts_with(&format!("sumgate {VERSION} (")));
     let uv = |words: &[&str]| run(isolated(&tool("uv").unwrap(), home.path()).args(words));
     uv(&["tool", "install", wheel(dist).to_str().unwrap()]);
-    works(&home.path().join("bin/sumgate"));
+    let program = home.path().join("bin/sumgate");
+    works(&program);
+    is_released(&program);
     uv(&["tool", "uninstall", "sumgate"]);
     assert!(!home.path().join("bin/sumgate").exists());
 }
