@@ -18,7 +18,6 @@ pub fn trials() -> Vec<Trial> {
         trial("audit: every format", every_format),
         trial("audit: a name that looks private is not sent to the public database", private_looking),
         trial("audit: exempt modules are skipped and counted, and their names are not sent", exempt),
-        trial("audit: settings that exempt public modules are exit 1", exempt_too_widely),
         trial("audit: a lying or silent database is exit 2, and says which lines", not_finished),
         trial("audit: a forked database is exit 3 with evidence", forked),
         trial("audit: through a mirror, as go would reach it", against_a_mirror),
@@ -219,41 +218,6 @@ fn exempt() {
         let (_, output) = audit(&home, &[&["-v"], more].concat());
         assert!(output.contains("skipped: example.com/Upper/CaseMod@v1.2.3"), "{output}");
     }
-}
-
-/// Such as those that Dependabot sets. They exempt lines that nobody else verified.
-fn exempt_too_widely() {
-    let origin = origin(World::demo());
-    let lines = honest(&origin).join("\n");
-    let wide = |name: &'static str, value: &str, more: &[&str]| {
-        let home = home(&origin).set(name, value);
-        home.write("go.sum", &lines);
-        let (code, output) = audit(&home, more);
-        assert_eq!(
-            (code, output.contains("error[wide-nosumdb]")),
-            (Some(1), true),
-            "{name}={value} {more:?}: {output}"
-        );
-        output
-    };
-    // `go` asks about toolchains whatever the patterns say.
-    let output = wide("GONOSUMDB", "*", &[]);
-    assert!(output.contains("2 proved, 12 exempt"), "{output}");
-    for (name, value) in
-        [("GONOSUMDB", "?*"), ("GONOSUMDB", "*.com"), ("GOPRIVATE", "[a-z]*"), ("SUMGATE_NOSUMDB", "*")]
-    {
-        wide(name, value, &[]);
-    }
-    wide("IRRELEVANT", "", &["--nosumdb", "*.com"]);
-    // Neither of them is wide, but both are.
-    wide("GONOSUMDB", "github.com/google", &["--nosumdb", "github.com/spf13"]);
-    // As `go env -w` sets it.
-    let home = home(&origin);
-    home.write("go-env", "GONOSUMDB=*.com\n");
-    home.write("go.sum", &lines);
-    let file = home.home().join("go-env");
-    let (code, output) = audit(&home.set("GOENV", file.to_str().unwrap()), &[]);
-    assert_eq!((code, output.contains("error[wide-nosumdb]")), (Some(1), true), "{output}");
 }
 
 fn not_finished() {
