@@ -24,10 +24,12 @@ use crate::base::fault::{Fault, in_full};
 use crate::base::tree::{Tree, folder_of, repository_by_words, working_folder};
 use crate::finding::{Change, Code, Ending, Finding, Format, Place, RenderOptions, Report, Root, Unaudited, render};
 use crate::go::environment::GoEnv;
+use crate::policy::two_public;
 use crate::release::Expectations;
 use crate::repository::tracks;
 use crate::store::Store;
 use crate::upstream::HttpClient;
+use gomodule::module::Patterns;
 
 pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
     let go = config::go_env()?;
@@ -63,7 +65,7 @@ pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
     })?;
     report.policies = Some(in_force);
     let judged = std::mem::replace(&mut report.findings, given.findings);
-    report.findings.extend(judged.into_iter().chain(findings));
+    report.findings.extend(judged.into_iter().chain(findings).chain(wide(&audit.exempt)));
     report.base = bases.iter().flat_map(Bases::compared_with).collect();
     report.files = given.files;
     report.excluded = given.excluded;
@@ -90,6 +92,13 @@ fn is_whole(args: &AuditArgs, policies: &Policies) -> bool {
     let Ok(folder) = folder_of(policy).canonicalize() else { return false };
     let covers = |path: &PathBuf| path.is_dir() && path.canonicalize().is_ok_and(|path| folder.starts_with(path));
     !args.modcache && args.exclude.is_empty() && args.paths.iter().any(covers)
+}
+
+/// Reports exempt modules that cover public ones: nobody else verifies their lines, and an audit that skips them would pass.
+fn wide(exempt: &Patterns) -> Option<Finding> {
+    let [one, other] = two_public(&exempt.to_string())?;
+    let message = format!("{exempt} (GONOSUMDB, GOPRIVATE, --nosumdb) is exempt, which covers {one} and {other}");
+    Some(Finding::new(Code::WideNosumdb, message))
 }
 
 /// Finds out what is known about the new versions. If the database did not answer, or must not be believed, nothing.

@@ -1,4 +1,4 @@
-//! `sumgate audit`: files around the named folder, skipped folders, and unreadable files.
+//! `sumgate audit`: files around the named folder, skipped folders, unreadable files, and exempt modules.
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -19,6 +19,7 @@ pub fn trials() -> Vec<Trial> {
         trial("files: skipped caches are listed in every format, and git must not track them", filled),
         trial("files: an unreadable folder or file is listed, and the others are audited", unreadable),
         trial("files: a folder that is named is audited in full, in any order of arguments", order),
+        trial("audit: settings that exempt public modules are exit 1", exempt_too_widely),
     ]
 }
 
@@ -200,4 +201,39 @@ fn order() {
         assert_eq!(codes(&home, &words), (Some(1), vec![pair("malformed-line", "testdata/go.sum")]), "{paths:?}");
     }
     assert_eq!(codes(&home, &["--deny", "error"]).0, Some(0));
+}
+
+/// Such as those that Dependabot sets. They exempt lines that nobody else verified.
+fn exempt_too_widely() {
+    let origin = origin(World::demo());
+    let lines = honest(&origin).join("\n");
+    let wide = |name: &'static str, value: &str, more: &[&str]| {
+        let home = home(&origin).set(name, value);
+        home.write("go.sum", &lines);
+        let (code, output) = audit(&home, more);
+        assert_eq!(
+            (code, output.contains("error[wide-nosumdb]")),
+            (Some(1), true),
+            "{name}={value} {more:?}: {output}"
+        );
+        output
+    };
+    // `go` asks about toolchains whatever the patterns say.
+    let output = wide("GONOSUMDB", "*", &[]);
+    assert!(output.contains("2 proved, 12 exempt"), "{output}");
+    for (name, value) in
+        [("GONOSUMDB", "?*"), ("GONOSUMDB", "*.com"), ("GOPRIVATE", "[a-z]*"), ("SUMGATE_NOSUMDB", "*")]
+    {
+        wide(name, value, &[]);
+    }
+    wide("IRRELEVANT", "", &["--nosumdb", "*.com"]);
+    // Neither of them is wide, but both are.
+    wide("GONOSUMDB", "github.com/google", &["--nosumdb", "github.com/spf13"]);
+    // As `go env -w` sets it.
+    let home = home(&origin);
+    home.write("go-env", "GONOSUMDB=*.com\n");
+    home.write("go.sum", &lines);
+    let file = home.home().join("go-env");
+    let (code, output) = audit(&home.set("GOENV", file.to_str().unwrap()), &[]);
+    assert_eq!((code, output.contains("error[wide-nosumdb]")), (Some(1), true), "{output}");
 }

@@ -218,6 +218,9 @@ pub fn sumgate() -> Command {
     for name in names {
         command.env_remove(format!("SUMGATE_{name}"));
     }
+    for name in ["GONOPROXY", "GONOSUMDB", "GOPRIVATE"] {
+        command.env_remove(name);
+    }
     command
 }
 

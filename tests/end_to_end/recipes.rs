@@ -58,7 +58,7 @@ fn script_of_gitlab() -> Vec<String> {
     let block = block("yaml", "script:");
     let script = block.split("script:\n").nth(1).unwrap().lines().map_while(|line| line.trim().strip_prefix("- "));
     let lines: Vec<String> = script.map(str::to_owned).collect();
-    assert_eq!(lines.len(), 2);
+    assert_eq!((lines.len(), lines[0].starts_with("rm -rf sumgate.xml ")), (3, true));
     lines
 }
 
@@ -66,7 +66,8 @@ fn plain() -> Vec<String> {
     block("sh", "sumgate").lines().map(str::to_owned).collect()
 }
 
-/// Runs the lines on an honest pull request, where they succeed, and on one with a planted line, where the first fails.
+/// Runs the lines on an honest pull request, where they succeed, and on one with a planted line, where the audit fails; the last two lines are
+/// the audit and the build.
 fn in_ci(go: &Path, lines: &[String], environment: &[(&str, &str)], complaint: &str) {
     let origin = origin(World::demo());
     let home = repository(go, &origin);
@@ -79,10 +80,11 @@ fn in_ci(go: &Path, lines: &[String], environment: &[(&str, &str)], complaint: &
     let (first, last) = (honest.lines().next().unwrap(), honest.lines().last().unwrap());
     let (name, hash) = (last.rsplit_once(' ').unwrap().0, first.rsplit_once(' ').unwrap().1);
     home.write("go.sum", &honest.replace(last, &format!("{name} {hash}")));
-    let (code, output) = shell(&home, &lines[0], environment);
-    assert_eq!(code, Some(1), "{}: {output}", lines[0]);
+    let [.., audit, build] = lines else { panic!("expected an audit and a build, found {lines:?}") };
+    let (code, output) = shell(&home, audit, environment);
+    assert_eq!(code, Some(1), "{audit}: {output}");
     assert!(output.contains(complaint), "{output}");
-    let (code, _) = shell(&home, &lines[1], environment);
+    let (code, _) = shell(&home, build, environment);
     assert_ne!(code, Some(0), "a build with a wrong line must not pass");
 }
 

@@ -1,4 +1,4 @@
-//! What other programs say about the files for CI, and the examples of docs/ci.md.
+//! What other programs say about the files for CI, and the examples of the pages about CI.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,13 +9,15 @@ use libtest_mimic::Trial;
 use crate::repository::{PullRequest, archive, commit, git, release, sha256};
 use crate::tools::{VERSION, command, dist_trial, run, tool, tool_trial};
 
+const PAGES: [&str; 2] = ["docs/ci.md", "docs/ci-by-hand.md"];
+
 pub fn trials() -> Vec<Trial> {
     vec![
         tool_trial("ci files: actionlint finds nothing", &["actionlint", "shellcheck", "git"], actionlint),
         tool_trial("ci files: zizmor finds nothing", &["zizmor", "git"], zizmor),
         tool_trial("ci files: they match their schemas", &["check-jsonschema", "pre-commit", "git"], schemas),
         tool_trial("ci files: each other action is pinned by one commit, with its version", &[], pins),
-        tool_trial("ci files: shellcheck finds nothing in the scripts", &["shellcheck"], shellcheck),
+        tool_trial("ci files: shellcheck finds nothing in the plain shell of the page", &["shellcheck"], shellcheck),
         dist_trial("ci files: the plain shell of the page finds a planted line", &["curl", "go", "git"], plain_shell),
         tool_trial("ci files: the plain shell of the page refuses another program", &["curl", "git"], another_program),
     ]
@@ -25,9 +27,9 @@ fn here() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The examples of docs/ci.md in one language.
+/// The examples of the pages in one language.
 fn examples(language: &str) -> Vec<String> {
-    let page = std::fs::read_to_string(here().join("docs/ci.md")).unwrap();
+    let page = PAGES.map(|page| std::fs::read_to_string(here().join(page)).unwrap()).concat();
     let fence = format!("```{language}\n");
     let blocks = page.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap());
     // The commit that a reader chooses.
@@ -39,7 +41,7 @@ fn repository() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     run(command("cp").arg("-r").arg(here().join(".github")).arg(here().join("action.yml")).arg(folder.path()));
     let examples: Vec<_> = examples("yaml").into_iter().filter(|text| text.contains("\njobs:\n")).collect();
-    assert_eq!(examples.len(), 3);
+    assert_eq!(examples.len(), 4);
     for (at, text) in examples.iter().enumerate() {
         let name = if text.starts_with("name:") { String::new() } else { format!("name: example {at}\n") };
         std::fs::write(workflows(folder.path()).join(format!("example{at}.yml")), name + text).unwrap();
@@ -108,6 +110,7 @@ fn schemas() {
         path
     };
     check("gitlab-ci", &[one("- component:", "gitlab.yml")]);
+    check("gitlab-ci", &[one("junit: sumgate.xml", "gitlab-by-hand.yml")]);
     check("buildkite", &[one("BUILDKITE", "buildkite.yml")]);
     let config = one("hooks:", "pre-commit.yml");
     run(checker("pre-commit", folder.path()).arg("validate-config").arg(config));
@@ -122,7 +125,7 @@ fn schemas() {
 fn pins() {
     let found = std::fs::read_dir(here().join(".github/workflows")).unwrap().map(|entry| entry.unwrap().path());
     let mut files: Vec<_> = found.collect();
-    files.extend(["action.yml", "docs/ci.md"].map(|name| here().join(name)));
+    files.extend(PAGES.into_iter().chain(["action.yml"]).map(|name| here().join(name)));
     let mut pins = BTreeMap::new();
     for text in files.into_iter().map(|file| std::fs::read_to_string(file).unwrap()) {
         let uses = text.lines().filter_map(|line| line.split_once("uses: ")).map(|(_, uses)| uses.to_owned());
@@ -143,9 +146,7 @@ fn shellcheck() {
     let folder = tempfile::tempdir().unwrap();
     let page = folder.path().join("sumgate-ci");
     std::fs::write(&page, examples("sh").remove(0)).unwrap();
-    let mut checker = checker("shellcheck", here());
-    checker.args(["install.sh", "audit.sh", "pre-commit.sh"].map(|name| format!("packaging/ci/{name}")));
-    run(checker.arg("packaging/tools-ci").arg(page));
+    run(checker("shellcheck", here()).arg(page));
 }
 
 /// Runs the example in a checkout; returns its exit code and its log.
@@ -164,6 +165,9 @@ fn plain_shell(dist: &Path) {
     let fetch =
         |request: &PullRequest| git(&request.checkout(), &["fetch", "-q", "--depth=1", "origin", &request.base]);
     fetch(&planted);
+    let outside = planted.folder().join("outside");
+    std::fs::write(&outside, "").unwrap();
+    std::os::unix::fs::symlink(&outside, planted.checkout().join("sumgate.xml")).unwrap();
     for base in [Some(planted.base.as_str()), None] {
         let (code, log) = sumgate_ci(&planted, dist, &sha256, base);
         assert_eq!(code, 1, "{log}");
@@ -171,6 +175,9 @@ fn plain_shell(dist: &Path) {
         let report = std::fs::read_to_string(planted.checkout().join("sumgate.xml")).unwrap();
         assert!(report.contains("<failure"), "{report}");
     }
+    assert_eq!(std::fs::read_to_string(&outside).unwrap(), "", "a link of the pull request was followed");
+    let left = std::fs::read_dir(planted.folder()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(!left.into_iter().any(|name| name.to_string_lossy().starts_with("tmp.")), "the program was left");
     let honest = PullRequest::honest();
     fetch(&honest);
     let (code, log) = sumgate_ci(&honest, dist, &sha256, Some(&honest.base));

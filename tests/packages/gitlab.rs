@@ -92,8 +92,11 @@ fn planted(dist: &Path) {
 
 fn honest(dist: &Path) {
     let request = PullRequest::honest();
-    let (code, log) = run(&request, dist, &[("command", "go build -o app . && echo \"$HOME\" >built")]);
+    let (code, log) =
+        run(&request, dist, &[("command", "go build -o app . && git status --short >status && echo \"$HOME\" >built")]);
     assert_eq!(code, 0, "{log}");
+    let status = std::fs::read_to_string(request.checkout().join("status")).unwrap();
+    assert!(status.contains("app\n") && !status.contains("sumgate"), "the reports change the checkout: {status}");
     let built = std::fs::read_to_string(request.checkout().join("built")).unwrap();
     assert_eq!(Path::new(built.trim()), request.folder(), "a variable of the command must be expanded when it runs");
 }

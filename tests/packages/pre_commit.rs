@@ -12,6 +12,7 @@ const TOOLS: [&str; 3] = ["pre-commit", "git", "sha256sum"];
 pub fn trials() -> Vec<Trial> {
     vec![
         dist_trial("pre-commit: a planted line cannot be committed, an honest one can", &TOOLS, staged),
+        dist_trial("pre-commit: a commit that changes only the policy is audited", &TOOLS, policy_alone),
         dist_trial("pre-commit: a run over all files finds an old planted line", &TOOLS, all_files),
         tool_trial("pre-commit: without a release it says what to install", &TOOLS, without_a_release),
     ]
@@ -63,6 +64,14 @@ fn staged(dist: &Path) {
         let (code, log) = run(&request, &hook, None, &[]);
         assert_eq!(code, expected, "{log}");
     }
+}
+
+fn policy_alone(dist: &Path) {
+    let request = PullRequest::honest();
+    std::fs::write(request.checkout().join("sumgate.toml"), "[policy\n").unwrap();
+    git(&request.checkout(), &["add", "sumgate.toml"]);
+    let (code, log) = run(&request, &hook(&request, &released(dist)), Some(dist), &[]);
+    assert_eq!((code, log.contains("sumgate.toml")), (1, true), "{log}");
 }
 
 fn all_files(dist: &Path) {

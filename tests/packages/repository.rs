@@ -21,15 +21,22 @@ pub struct PullRequest {
 impl PullRequest {
     /// A change that requires a module, with the lines that the database has.
     pub fn honest() -> Self {
-        Self::new(false)
+        Self::new(false, None)
+    }
+
+    /// The same, and the policy loses a rule.
+    pub fn policy() -> Self {
+        let rule = "[[deny]]\nmodule = \"example.com/hello\"\nversions = \"<v1.1.0\"\nreason = \"old\"\n";
+        Self::new(false, Some([rule, "[policy]\n"]))
     }
 
     /// The same with a wrong hash in the first line.
     pub fn planted() -> Self {
-        Self::new(true)
+        Self::new(true, None)
     }
 
-    fn new(planted: bool) -> Self {
+    /// A pull request; `policies` are those before and after it.
+    fn new(planted: bool, policies: Option<[&str; 2]>) -> Self {
         let world = World::demo();
         let module = world.modules().find(|module| module.to_string() == "example.com/hello@v1.0.0").unwrap().clone();
         let reply = world.lookup(&module, world.size()).unwrap();
@@ -47,12 +54,18 @@ impl PullRequest {
         let go_mod = "module example.org/app\n\ngo 1.21\n";
         write("go.mod", go_mod);
         write("main.go", "package main\n\nfunc main() {}\n");
+        if let Some([before, _]) = policies {
+            write("sumgate.toml", before);
+        }
         git(&upstream, &["init", "-q", "-b", "main"]);
         commit(&upstream);
         let base = git(&upstream, &["rev-parse", "HEAD"]);
         git(&upstream, &["checkout", "-q", "-b", "change"]);
         write("go.mod", &format!("{go_mod}\nrequire example.com/hello v1.0.0\n"));
         write("go.sum", &sum);
+        if let Some([_, after]) = policies {
+            write("sumgate.toml", after);
+        }
         write("main.go", "package main\n\nimport \"example.com/hello\"\n\nfunc main() { println(hello.Text()) }\n");
         commit(&upstream);
         let url = format!("file://{}", upstream.display());
