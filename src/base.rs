@@ -11,6 +11,7 @@ pub mod fault;
 pub mod flight;
 pub mod limits;
 pub(crate) mod lock;
+pub(crate) mod logins;
 pub(crate) mod nearest;
 pub(crate) mod parallel;
 #[expect(clippy::disallowed_methods, reason = "it finds programs and starts them")]
