@@ -11,7 +11,6 @@ pub mod fault;
 pub mod flight;
 pub mod limits;
 pub(crate) mod lock;
-pub(crate) mod logins;
 pub(crate) mod nearest;
 pub(crate) mod parallel;
 #[expect(clippy::disallowed_methods, reason = "it finds programs and starts them")]
@@ -21,3 +20,4 @@ pub(crate) mod text;
 pub mod toml_file;
 #[expect(clippy::disallowed_methods, reason = "it opens the files of a tree under audit")]
 pub mod tree;
+pub(crate) mod without_login;

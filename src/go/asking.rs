@@ -9,10 +9,10 @@ use serde::Deserialize;
 use tokio::process::Command;
 
 use crate::base::limits::MAX_ANSWER;
-use crate::base::logins::without_logins;
 use crate::base::process::{Limits, ProcessError, run_blocking};
 use crate::base::text::safe;
 use crate::base::tree::read_regular;
+use crate::base::without_login::without_logins;
 use gomodule::module::ModuleVersion;
 
 /// `go` has no time-out of its own. A mirror answers within its 45 s for a record that is not there yet; twice that is our own

@@ -12,7 +12,7 @@ use super::login::{Credentials, has_login, may_log_in};
 use super::scope::Scope;
 use super::secret::without_credentials;
 use super::times::Timeouts;
-use crate::base::logins::typed_without_logins;
+use crate::base::without_login::typed_without_logins;
 use gomodule::module::Patterns;
 
 /// How long an absence in version control is remembered at most: long enough for the requests of one `go get`. Its author tags a
