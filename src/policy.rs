@@ -214,6 +214,11 @@ pub fn day(at: SystemTime) -> Date {
 }
 
 impl Policy {
+    /// Whether it has an `[[accept]]`.
+    pub fn accepts_any(&self) -> bool {
+        !self.accepts.is_empty()
+    }
+
     /// The required age of records, if there is one.
     pub fn min_age(&self) -> Option<Duration> {
         self.min_age.as_ref().map(|at| at.value)

@@ -28,7 +28,7 @@ pub(crate) use error::blocking;
 pub(crate) use error::{Refusal, ReleaseError};
 pub use event_log::Events;
 pub(crate) use event_log::{EventLog, RefusedFile, ReleasedFile};
-pub(crate) use expected_hash::Expectations;
+pub(crate) use expected_hash::{Expectations, keeper};
 pub(crate) use obtain::ByteSource;
 pub(crate) use proved::ProvedFiles;
 pub(crate) use released::Released;

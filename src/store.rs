@@ -48,7 +48,7 @@ pub use error::StoreError;
 pub(crate) use identity::Identity;
 pub(crate) use lock::open_lock;
 pub use owner::Untrusted;
-pub(crate) use pins::Pins;
+pub(crate) use pins::{PinnedModule, Pins};
 pub(crate) use quarantine::Facts;
 pub use staging::StagingFile;
 pub(crate) use staging::private_folder;

@@ -71,7 +71,6 @@ pub use race::Progress;
 pub use roots::Roots;
 pub use router::Router;
 pub use scope::Scope;
-pub(crate) use secret::typed_without_logins;
 pub(crate) use sink::{DownloadSink, Part, Received};
 pub use times::{Timeouts, Ttls};
 pub use wanted::UpstreamId;

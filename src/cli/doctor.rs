@@ -6,10 +6,9 @@ use std::time::{Duration, SystemTime};
 use super::args::DoctorArgs;
 
 use super::audit::{ending, left_out, not_read, show};
-use super::config;
+use super::config::{self, PathSource};
 use super::exit::{Exit, Failure};
 use super::out;
-use super::policy;
 use super::runtime::Runtime;
 use crate::base::fault::Fault;
 use crate::base::text::safe;
@@ -19,7 +18,7 @@ use crate::finding::{Place, PoliciesInForce, Report, Unaudited};
 use crate::go::asking::ask;
 use crate::go::environment::go_on_path;
 use crate::mirror::reserved_module;
-use crate::policy::Accepting;
+use crate::policy::{Accepting, Policy};
 use crate::sumdb::looks_private;
 use crate::upstream::Timeouts;
 use gomodule::module::ModulePath;
@@ -39,7 +38,7 @@ pub(super) fn run(args: &DoctorArgs) -> Result<Exit, Failure> {
     let go = config::go_env()?;
     let left_out = left_out(&go, &args.exclude, None)?;
     let seen = Runtime::start()?.block_on(gather(go, &args.path, &left_out, &http));
-    let in_force = policy::in_force(args.policy.as_ref())?;
+    let in_force = named_policy(args.policy.as_ref())?;
     let mut accepting = in_force.as_ref().map(|(path, policy)| {
         let today = crate::policy::day(SystemTime::now());
         Accepting::new(path, Some(policy.clone()).into(), today)
@@ -77,6 +76,24 @@ pub(super) fn run(args: &DoctorArgs) -> Result<Exit, Failure> {
     Ok(ending(&report, &args.output))
 }
 
+/// The policy that the user names. One that is found may be that of a pull request, which would accept its own findings: there
+/// is no base to compare it with.
+fn named_policy(file: Option<&PathBuf>) -> Result<Option<(PathBuf, Policy)>, Failure> {
+    if let Some(path) = file {
+        return Ok(Some((path.clone(), config::read_policy(path, PathSource::Named)?)));
+    }
+    if let Some(path) = config::find_policy()
+        && let Ok(Ok(policy)) = config::check_policy(&path, PathSource::Found)
+        && policy.accepts_any()
+    {
+        out::message(&format!(
+            "the [[accept]] of {} are not applied: doctor accepts only by a policy that --policy or SUMGATE_POLICY names",
+            safe(&path.to_string_lossy())
+        ));
+    }
+    Ok(None)
+}
+
 /// Lets `go` ask, and prints what it did.
 fn attempt(args: &DoctorArgs) -> Result<Exit, Failure> {
     let go = config::go_env()?;
@@ -86,12 +103,15 @@ fn attempt(args: &DoctorArgs) -> Result<Exit, Failure> {
     let reserved = reserved_module().ok_or_else(|| missing("the reserved module has no valid name"))?;
     let failed = |error| Failure::host("let `go` ask", &error);
     let mut seen = refused(&reserved, &ask(&program, &reserved).map_err(failed)?);
-    let unreached = seen.verdict == InTheWay::Unknown;
     let patterns = ["GONOSUMDB", "GOPRIVATE", "GONOPROXY"].map(|name| config::go_patterns(&go, name));
     let is_private = |path: &ModulePath| looks_private(path) || patterns.iter().any(|one| one.matches(path));
-    // Without one, the well-known module is asked for.
-    let go_sum = read_regular(&args.path.join("go.sum"), MAX_GO_SUM).unwrap_or_default();
-    if let Some(known) = KnownModule::of(&go_sum, is_private).filter(|_| !unreached) {
+    // Without one, the well-known module is asked for. Past a mirror no name of this folder is sent to anybody.
+    let go_sum = match seen.verdict {
+        InTheWay::Yes => read_regular(&args.path.join("go.sum"), MAX_GO_SUM).unwrap_or_default(),
+        InTheWay::No | InTheWay::Unknown => Vec::new(),
+    };
+    let is_reached = seen.verdict != InTheWay::Unknown;
+    if let Some(known) = KnownModule::of(&go_sum, is_private).filter(|_| is_reached) {
         seen.released(&known, &ask(&program, &known.module).map_err(failed)?);
     }
     out::print(&format!("{}\n{}", seen.lines.join("\n"), seen.conclusion(&go)));

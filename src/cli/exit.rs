@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::airgap::AirgapError;
 use crate::base::fault::{Fault, in_full};
+use crate::release::ReleaseError;
 use crate::store::StoreError;
 use crate::sumdb::SumdbError;
 
@@ -101,7 +102,7 @@ macro_rules! from_errors {
         }
     )* };
 }
-from_errors!(AirgapError, StoreError, SumdbError, Arc<SumdbError>);
+from_errors!(AirgapError, ReleaseError, StoreError, SumdbError, Arc<SumdbError>);
 
 impl From<crate::mirror::StartError> for Failure {
     fn from(error: crate::mirror::StartError) -> Self {

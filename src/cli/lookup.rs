@@ -6,7 +6,8 @@ use super::exit::{Exit, Failure};
 use super::out;
 use super::runtime::Runtime;
 use crate::policy::Policy;
-use crate::store::Store;
+use crate::release::keeper;
+use crate::store::{PinnedModule, Store};
 use crate::sumdb::{Answer, Databases, LookupFailure, ModuleRecord};
 use gomodule::module::{ModuleVersion, Patterns};
 
@@ -29,6 +30,15 @@ pub(super) fn proved(record: &ModuleRecord) -> String {
     format!("record {id}, verified: it is in the tree of {size} records that {database} signed")
 }
 
+/// What became of a question.
+pub(super) enum Asked {
+    Answer(Answer),
+    /// A pattern exempts the module.
+    Exempt,
+    /// This pinned module keeps its name here.
+    Kept(PinnedModule),
+}
+
 /// Proves module versions, with the store and the databases.
 pub(super) struct Prover {
     pub(super) store: Store,
@@ -49,12 +59,16 @@ impl Prover {
         Ok(Self { store, databases, exempt })
     }
 
-    /// The answer of the databases about `module`; none if it is exempt.
-    pub(super) async fn ask(&self, module: &ModuleVersion) -> Option<Answer> {
+    /// The answer of the databases about `module`, if they are asked.
+    pub(super) fn ask(&self, module: &ModuleVersion) -> Result<Asked, Failure> {
         if self.exempt.exempts(&module.path) {
-            return None;
+            return Ok(Asked::Exempt);
         }
-        let answer = out::telling_whom(&self.databases, self.databases.lookup(module, None)).await;
-        Some(answer.map(|(record, _)| record).map_err(LookupFailure::into_error))
+        if let Some(pinned) = keeper(&self.store, &self.databases, &module.path)? {
+            return Ok(Asked::Kept(pinned));
+        }
+        let lookup = out::telling_whom(&self.databases, self.databases.lookup(module, None));
+        let answer = Runtime::start()?.block_on(lookup);
+        Ok(Asked::Answer(answer.map(|(record, _)| record).map_err(LookupFailure::into_error)))
     }
 }

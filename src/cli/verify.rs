@@ -10,8 +10,7 @@ use tlog::{CheckpointError, ForkEvidence, NoteError, SUMDB_ORIGIN};
 use super::args::VerifyArgs;
 use super::config;
 use super::exit::{Exit, Failure};
-use super::lookup::{Prover, proved};
-use super::runtime::Runtime;
+use super::lookup::{Asked, Prover, proved};
 use super::{hash, out};
 use crate::base::bounded::read_bounded;
 use crate::base::fault::{Fault, in_full};
@@ -125,10 +124,21 @@ fn zip(args: &VerifyArgs, file: &File) -> Result<String, Failure> {
     let module = hash::module_of(path, file)?;
     let h1 = hash::zip(path, file, &module)?;
     let prover = Prover::of(&args.proof, None)?;
-    let (expected, by) = match Runtime::start()?.block_on(prover.ask(&module)) {
-        Some(Ok(record)) => (record.h1(Kind::Zip), proved(&record)),
-        Some(Err(error)) => return Err(Failure::new(error.fault(), in_full(&*error))),
-        None => {
+    let asked = prover.ask(&module)?;
+    let unasked = match &asked {
+        Asked::Answer(_) => None,
+        Asked::Exempt => Some("is exempt from the database".to_owned()),
+        Asked::Kept(pinned) => Some(format!(
+            "was not looked up in the database, because {} is pinned here, as a private module is (if it is public now, \
+             forget its pins: {})",
+            pinned.path,
+            pinned.to_forget()
+        )),
+    };
+    let (expected, by) = match asked {
+        Asked::Answer(Ok(record)) => (record.h1(Kind::Zip), proved(&record)),
+        Asked::Answer(Err(error)) => return Err(Failure::new(error.fault(), in_full(&*error))),
+        Asked::Exempt | Asked::Kept(_) => {
             let pin = prover.store.pins().of(&Artifact { module: module.clone(), kind: Kind::Zip })?;
             (pin, "pinned on first use; not covered by the database".to_owned())
         }
@@ -136,9 +146,8 @@ fn zip(args: &VerifyArgs, file: &File) -> Result<String, Failure> {
     let shown = |h1: Option<H1>| h1.map_or("none".to_owned(), |h1| h1.to_string());
     match expected {
         Some(expected) if expected == h1 => Ok(format!("valid module zip of {module}\n{h1}\n{by}")),
-        None if prover.exempt.exempts(&module.path) => {
-            let message =
-                format!("{}: {module} is exempt from the database, and no hash is pinned for it", path.display());
+        None if let Some(why) = unasked => {
+            let message = format!("{}: {module} {why}, and no hash is pinned for it", path.display());
             Err(Failure::new(Fault::Request, message))
         }
         other => Err(invalid(path, &format!("expected {} for {module} ({by}), found {h1}", shown(other)))),

@@ -5,8 +5,7 @@ use std::time::SystemTime;
 
 use super::args::WhyArgs;
 use super::exit::{Exit, Failure};
-use super::lookup::{Prover, proved};
-use super::runtime::Runtime;
+use super::lookup::{Asked, Prover, proved};
 use super::{hash, out, pins, policy};
 use crate::audit::Audit;
 use crate::base::fault::in_full;
@@ -25,15 +24,16 @@ pub(super) fn run(args: &WhyArgs) -> Result<Exit, Failure> {
     let module = &args.module;
     let in_force = policy::in_force(args.policy.as_ref())?;
     let prover = Prover::of(&args.proof, in_force.as_ref().map(|(_, policy)| policy))?;
-    let answer = Runtime::start()?.block_on(prover.ask(module));
+    let asked = prover.ask(module)?;
+    let answer = if let Asked::Answer(answer) = &asked { Some(answer) } else { None };
     let Prover { store, databases, exempt } = prover;
     // The audit derives the facts for the policy from an answer.
     let audit = Audit { databases, exempt, at_once: 1, policy: None, base_policy: None, now: SystemTime::now() };
     let mut answers = Answers { module, exits: Vec::new(), text: format!("{module}\n") };
-    answers.log(answer.as_ref());
-    answers.age(&audit, answer.as_ref());
-    answers.policy(in_force.as_ref().map(|(path, policy)| (path.as_path(), policy)), &audit, answer.as_ref());
-    answers.here(&store, answer.as_ref())?;
+    answers.log(&asked);
+    answers.age(&audit, answer);
+    answers.policy(in_force.as_ref().map(|(path, policy)| (path.as_path(), policy)), &audit, answer);
+    answers.here(&store, answer)?;
     out::deliver(&answers.text)?;
     Ok(Exit::worst(answers.exits))
 }
@@ -54,14 +54,21 @@ impl Answers<'_> {
         }
     }
 
-    fn log(&mut self, answer: Option<&Answer>) {
-        let lines = match answer {
-            None => vec!["exempt: not looked up in the database (GONOSUMDB, GOPRIVATE or --nosumdb)".to_owned()],
-            Some(Ok(record)) => {
+    fn log(&mut self, asked: &Asked) {
+        let lines = match asked {
+            Asked::Kept(pinned) => vec![
+                format!("not looked up in the database: {} is pinned here, as a private module is", pinned.path),
+                "name it with --nosumdb PATTERNS; if it is public now, forget its pins:".to_owned(),
+                pinned.to_forget(),
+            ],
+            Asked::Exempt => {
+                vec!["exempt: not looked up in the database (GONOSUMDB, GOPRIVATE or --nosumdb)".to_owned()]
+            }
+            Asked::Answer(Ok(record)) => {
                 let hashes = record.proven().text().lines().map(str::to_owned);
                 std::iter::once(proved(record)).chain(hashes).collect()
             }
-            Some(Err(error)) => {
+            Asked::Answer(Err(error)) => {
                 self.exits.push(error.fault().into());
                 vec![in_full(&**error)]
             }

@@ -12,6 +12,7 @@ use crate::base::limits::MAX_ANSWER;
 use crate::base::process::{Limits, ProcessError, run_blocking};
 use crate::base::text::safe;
 use crate::base::tree::read_regular;
+use crate::base::without_login::without_logins;
 use gomodule::module::ModuleVersion;
 
 /// `go` has no time-out of its own. A mirror answers within its 45 s for a record that is not there yet; twice that is our own
@@ -23,7 +24,7 @@ const MAX_GO_MOD: u64 = 16 << 20;
 /// One request of `go`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// The URL, without a password.
+    /// The URL, without a login: `go` hides only a password, and a token may stand alone.
     pub url: String,
     /// The status, or why there is none.
     pub answer: String,
@@ -86,7 +87,7 @@ fn trace(stderr: &str) -> (Vec<Request>, String) {
     let (mut requests, mut words) = (Vec::new(), Vec::new());
     for line in stderr.lines() {
         let Some(request) = line.strip_prefix("# get ") else {
-            words.push(safe(line.trim()));
+            words.push(safe(&without_logins(line.trim())));
             continue;
         };
         // Without an answer, it says that the request begins.
@@ -96,7 +97,8 @@ fn trace(stderr: &str) -> (Vec<Request>, String) {
             Some((status, time)) if time.ends_with("s)") => status,
             _ => answer,
         };
-        requests.push(Request { url: safe(url), answer: safe(answer) });
+        let shown = |text| safe(&without_logins(text));
+        requests.push(Request { url: shown(url), answer: shown(answer) });
     }
     (requests, words.join("\n"))
 }
@@ -109,18 +111,21 @@ mod tests {
     fn the_trace_of_go_has_its_requests_in_order() {
         let stderr = "# get http://u:xxxxx@a.example/m/@v/v1.0.0.info\n\
             # get http://u:xxxxx@a.example/m/@v/v1.0.0.info: 404 File not found (0.025s)\n\
+            # get http://tok3n@a.example/m/@v/v1.0.0.mod: Get \"http://tok3n@a.example/m/@v/v1.0.0.mod\": refused\n\
             # get https://m.example/m?go-get=1\n\
             # get https://m.example/m?go-get=1: Get \"https://m.example/m?go-get=1\": dial tcp: no such host\n\
-            go: m@v1.0.0: unrecognized import path\n\tserver response: a\u{1b}b\n";
+            go: m@v1.0.0: unrecognized import path\n\tserver response: a\u{1b}b\n\
+            reading http://tok3n@a.example/m: no\n";
         let (requests, words) = trace(stderr);
         let request = |url: &str, answer: &str| Request { url: url.to_owned(), answer: answer.to_owned() };
         let failed = "dial tcp: no such host";
         let expected = [
-            request("http://u:xxxxx@a.example/m/@v/v1.0.0.info", "404 File not found"),
+            request("http://a.example/m/@v/v1.0.0.info", "404 File not found"),
+            request("http://a.example/m/@v/v1.0.0.mod", "refused"),
             request("https://m.example/m?go-get=1", failed),
         ];
         assert_eq!(requests, expected);
         assert!(words.starts_with("go: m@v1.0.0: unrecognized import path\nserver response: a"), "{words:?}");
-        assert!(!words.contains('\u{1b}'), "{words:?}");
+        assert!(!words.contains('\u{1b}') && words.ends_with("\nreading http://a.example/m: no"), "{words:?}");
     }
 }

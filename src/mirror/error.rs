@@ -8,6 +8,7 @@ use super::route::RouteError;
 use crate::base::fault::Fault;
 use crate::policy::Denial;
 use crate::release::{Refusal, ReleaseError};
+use crate::store::PinnedModule;
 use crate::upstream::UpstreamError;
 use gomodule::module::{ModulePath, ModuleVersion};
 
@@ -30,11 +31,12 @@ pub(crate) enum MirrorError {
     PrivateName(ModulePath),
     /// Its name was kept from databases before, and is not sent to anybody now.
     #[error(
-        "the name {path} was sent neither to the checksum database nor to an upstream, because {pinned} is pinned here, as a \
+        "the name {path} was sent neither to the checksum database nor to an upstream, because {} is pinned here, as a \
          private module is. Name it with --private PATTERNS or --nosumdb PATTERNS, as when it was pinned; if it is \
-         public now, forget its pins: sumgate cache pins forget {pinned}@VERSION"
+         public now, forget its pins: {}",
+        pinned.path, pinned.to_forget()
     )]
-    PinnedName { path: ModulePath, pinned: ModulePath },
+    PinnedName { path: ModulePath, pinned: PinnedModule },
     #[error("{0} {REFUSED_WORDS}")]
     Reserved(ModulePath),
     #[error("{0}")]

@@ -1,5 +1,6 @@
 //! The layers of the mirror, built in order: each calls lower ones only.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::admission::Admission;
@@ -14,7 +15,7 @@ use super::retractions::Retracted;
 use crate::base::clock::Clock;
 use crate::base::fault::{Fault, in_full};
 use crate::policy::{Denial, Exception, InForce, Policy};
-use crate::release::{Context, EventLog, Expectations, Released, blocking};
+use crate::release::{Context, EventLog, Expectations, Released, blocking, keeper};
 use crate::store::Store;
 use crate::upstream::Router;
 use gomodule::artifact::{Artifact, Kind};
@@ -78,19 +79,43 @@ impl Pipeline {
 
     /// Whether upstreams and databases may be asked about a module.
     pub(super) async fn may_name(&self, path: &ModulePath) -> Result<(), MirrorError> {
-        if is_reserved(path) {
-            return Err(MirrorError::Reserved(path.clone()));
-        }
-        let Context { expectations, store, offline, .. } = &*self.context;
-        if expectations.withhold(path) {
-            return Err(MirrorError::PrivateName(path.clone()));
-        }
-        if *offline || expectations.exempt.exempts(path) {
-            return Ok(());
+        if let Some(answer) = self.may_name_whatever_is_pinned(path) {
+            return answer;
         }
         let asked = path.clone();
-        let pinned = blocking(store, move |store| Ok(store.pins().at_or_above(&asked)?)).await?;
+        let keeps = move |context: &Context| keeper(&context.store, &context.expectations.databases, &asked);
+        let pinned = blocking(&self.context, keeps).await?;
         pinned.map_or(Ok(()), |pinned| Err(MirrorError::PinnedName { path: path.clone(), pinned }))
+    }
+
+    /// Those of the paths that upstreams and databases may be asked about.
+    pub(super) async fn may_name_which(&self, paths: HashSet<ModulePath>) -> HashSet<ModulePath> {
+        let (mut named, mut open) = (HashSet::new(), Vec::new());
+        for path in paths {
+            match self.may_name_whatever_is_pinned(&path) {
+                Some(Ok(())) => drop(named.insert(path)),
+                Some(Err(_)) => {}
+                None => open.push(path),
+            }
+        }
+        let unpinned = move |context: &Context| {
+            open.retain(|path| matches!(keeper(&context.store, &context.expectations.databases, path), Ok(None)));
+            Ok(open)
+        };
+        named.extend(blocking(&self.context, unpinned).await.unwrap_or_default());
+        named
+    }
+
+    /// The answer, unless it depends on the pins.
+    fn may_name_whatever_is_pinned(&self, path: &ModulePath) -> Option<Result<(), MirrorError>> {
+        if is_reserved(path) {
+            return Some(Err(MirrorError::Reserved(path.clone())));
+        }
+        let Context { expectations, offline, .. } = &*self.context;
+        if expectations.withhold(path) {
+            return Some(Err(MirrorError::PrivateName(path.clone())));
+        }
+        (*offline || expectations.exempt.exempts(path)).then_some(Ok(()))
     }
 
     /// The proved file of `artifact`, open, if the policy lets it in.

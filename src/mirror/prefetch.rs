@@ -60,12 +60,9 @@ impl Prefetch {
         decided: &AtomicUsize,
     ) -> HashMap<ModuleVersion, Arc<SumdbError>> {
         let expectations = &self.pipeline.context.expectations;
-        let mut covered = Vec::new();
-        for module in modules.iter().filter(|module| !expectations.exempt.exempts(&module.path)) {
-            if self.pipeline.may_name(&module.path).await.is_ok() {
-                covered.push(module.clone());
-            }
-        }
+        let covered = || modules.iter().filter(|module| !expectations.exempt.exempts(&module.path));
+        let named = self.pipeline.may_name_which(covered().map(|module| module.path.clone()).collect()).await;
+        let covered: Vec<_> = covered().filter(|module| named.contains(&module.path)).cloned().collect();
         let answers = expectations.databases.lookup_all(&covered, LOOKUPS, decided).await;
         answers
             .into_iter()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::basis::Basis;
 use super::error::{ReleaseError, blocking};
-use crate::store::Store;
+use crate::store::{PinnedModule, Store};
 use crate::sumdb::{DatabaseId, Databases, ModuleRecord, ProvenHash, looks_private};
 use gomodule::artifact::Artifact;
 use gomodule::module::{ModulePath, ModuleVersion, Patterns, Version};
@@ -23,6 +23,24 @@ pub(super) enum Expected {
     Known(Basis),
     /// Any: the module is exempt, and the h1 of the first download is pinned.
     FirstUse,
+}
+
+/// The pinned module that keeps the name of a module here that no pattern covers: a name that was kept from the databases once.
+/// A module that a database is known to have keeps none: its name is known there. Blocks.
+pub(crate) fn keeper(
+    store: &Store,
+    databases: &Databases,
+    path: &ModulePath,
+) -> Result<Option<PinnedModule>, ReleaseError> {
+    'pins: for pinned in store.pins().at_or_above(path)? {
+        for database in databases.iter() {
+            if database.has_proved(&pinned.path).map_err(Arc::new)? {
+                continue 'pins;
+            }
+        }
+        return Ok(Some(pinned));
+    }
+    Ok(None)
 }
 
 impl Expectations {

@@ -224,13 +224,22 @@ impl StateDir {
 
     /// Whether there is a record whose name begins with `start`. A long name is stored as its hash, so each of those may match.
     pub(crate) fn has_record(&self, start: &str) -> Result<bool, StoreError> {
-        let start = start.replace('/', ",");
         let may_be_long = start.len() + MAX_VERSION > MAX_NAME;
+        Ok(self.has_named_record(start)? || (may_be_long && self.any_record(|name| !name.contains('@'))?))
+    }
+
+    /// Whether there is a record whose name begins with `start` and is not stored as its hash.
+    pub(crate) fn has_named_record(&self, start: &str) -> Result<bool, StoreError> {
+        let start = start.replace('/', ",");
+        self.any_record(|name| name.starts_with(&start))
+    }
+
+    fn any_record(&self, is_it: impl Fn(&str) -> bool) -> Result<bool, StoreError> {
         let dir = self.dir.join("record");
         let failed = |cause| StoreError::new("read", &dir, cause);
         for entry in open::entries(&dir).map_err(failed)? {
             let name = entry.map_err(failed)?.file_name();
-            if name.to_str().is_some_and(|name| name.starts_with(&start) || (may_be_long && !name.contains('@'))) {
+            if name.to_str().is_some_and(&is_it) {
                 return Ok(true);
             }
         }

@@ -3,6 +3,7 @@
 //! An exempt module has no record that would reveal a changed file. So its first h1 is stored durably, and later bytes must
 //! match it until the operator removes the pin.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -16,6 +17,7 @@ use super::owner::{Untrusted, check_author, check_owner};
 use super::tree::ProxyTree;
 use super::{StagingFile, StoreError, durable};
 use crate::base::bounded::read_bounded;
+use crate::base::limits::MAX_NAMED;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::dirhash::H1;
 use gomodule::module::{ModulePath, ModuleVersion};
@@ -27,6 +29,24 @@ const MAX_PIN: usize = 1 << 10;
 const MAX_PINS: usize = 1_000_000;
 /// The file that is written anew when a pin is forgotten.
 const FORGOTTEN: &str = "forgotten";
+
+/// A module with the versions that are pinned, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PinnedModule {
+    pub(crate) path: ModulePath,
+    versions: Vec<ModuleVersion>,
+}
+
+impl PinnedModule {
+    /// The commands that forget its pins.
+    pub(crate) fn to_forget(&self) -> String {
+        let command = |module: &ModuleVersion| format!("sumgate cache pins forget {module}");
+        let commands: Vec<String> = self.versions.iter().take(MAX_NAMED).map(command).collect();
+        let others = self.versions.len() > MAX_NAMED;
+        let more = if others { "; likewise for its other versions in `sumgate cache pins list`" } else { "" };
+        format!("{}{more}", commands.join(" && "))
+    }
+}
 
 #[derive(Debug)]
 pub(crate) struct Pins {
@@ -89,38 +109,55 @@ impl Pins {
         self.files.has_folder(&format!("{}/@v", path.escaped()))
     }
 
-    /// The pinned module whose path is `path` or above it: what is below a private module is private, too.
-    pub(crate) fn at_or_above(&self, path: &ModulePath) -> Result<Option<ModulePath>, StoreError> {
+    /// The pinned modules at `path` or above it: what is below a private module is private, too. Another major version of a
+    /// module counts as the same one.
+    pub(crate) fn at_or_above(&self, path: &ModulePath) -> Result<Vec<PinnedModule>, StoreError> {
         let mut paths: Vec<ModulePath> = path.prefixes().map(|(above, _)| above).collect();
         paths.reverse();
         paths.push(path.clone());
+        let mut found = Vec::new();
         for one in paths {
             let folder = one.escaped();
             // For most modules not even a folder of their host is here.
             if !self.files.has_folder(&folder)? {
-                return Ok(None);
+                break;
             }
-            if self.has_pin_in(&format!("{folder}/@v"))? {
-                return Ok(Some(one));
+            for path in std::iter::once(one).chain(self.majors_in(&folder)?) {
+                let versions = self.pinned_in(&format!("{}/@v", path.escaped()))?;
+                if !versions.is_empty() {
+                    found.push(PinnedModule { path, versions });
+                }
             }
         }
-        Ok(None)
+        Ok(found)
     }
 
-    /// A folder outlives pins that are forgotten.
-    fn has_pin_in(&self, folder: &str) -> Result<bool, StoreError> {
+    /// The paths of the major versions in the folder of a module: `v2`, `v3`.
+    fn majors_in(&self, folder: &str) -> Result<Vec<ModulePath>, StoreError> {
         let path = self.files.dir().join(folder);
         let failed = |cause| StoreError::new("read the folder", &path, cause);
+        let mut found = Vec::new();
         for entry in entries(&path).map_err(failed)? {
             let name = entry.map_err(failed)?.file_name();
-            // Other names are unfinished files.
-            let is_pin =
-                |name: &str| Request::parse(&format!("{folder}/{name}")).is_ok_and(|found| found.file().is_some());
-            if name.to_str().is_some_and(is_pin) {
-                return Ok(true);
-            }
+            let is_major = |name: &&str| name.strip_prefix('v').is_some_and(|major| major.parse::<u64>().is_ok());
+            let name = name.to_str().filter(is_major);
+            found.extend(name.and_then(|name| ModulePath::unescape(&format!("{folder}/{name}")).ok()));
         }
-        Ok(false)
+        Ok(found)
+    }
+
+    /// The versions with a pin in this folder. It outlives pins that are forgotten.
+    fn pinned_in(&self, folder: &str) -> Result<Vec<ModuleVersion>, StoreError> {
+        let path = self.files.dir().join(folder);
+        let failed = |cause| StoreError::new("read the folder", &path, cause);
+        let mut found = BTreeSet::new();
+        for entry in entries(&path).map_err(failed)?.take(MAX_PINS) {
+            let name = entry.map_err(failed)?.file_name();
+            // Other names are unfinished files.
+            let pin = |name: &str| Request::parse(&format!("{folder}/{name}")).ok().and_then(Request::file);
+            found.extend(name.to_str().and_then(pin).map(|artifact| artifact.module));
+        }
+        Ok(found.into_iter().collect())
     }
 
     /// Why the pins are ignored, if they belong to another user.

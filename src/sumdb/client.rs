@@ -125,6 +125,11 @@ impl Client {
         Ok(self.first_asked.has_any_of(path)? || self.state.has_record(&format!("{}@", path.escaped()))?)
     }
 
+    /// Whether a record of some version of `path` is stored: the database is known to have the module. Blocks on the disk.
+    pub fn has_proved(&self, path: &ModulePath) -> Result<bool, SumdbError> {
+        Ok(self.state.has_named_record(&format!("{}@", path.escaped()))?)
+    }
+
     /// When this installation first asked the database for `module`; now, if it never did.
     pub async fn first_asked(&self, module: &ModuleVersion) -> Result<FirstAsked, Arc<SumdbError>> {
         let (module, now) = (module.clone(), self.clock.now());

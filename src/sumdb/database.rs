@@ -12,7 +12,8 @@ use url::Url;
 
 use super::error::{Question, SumdbError};
 use super::lookup::LookupError;
-use crate::upstream::{Credentials, ProxyList, UpstreamConfig, typed_without_logins};
+use crate::base::without_login::typed_without_logins;
+use crate::upstream::{Credentials, ProxyList, UpstreamConfig};
 
 /// The alias for networks that cannot reach sum.golang.org: the same key, another address.
 const CHINA_ALIAS: &str = "sum.golang.google.cn";

@@ -10,8 +10,9 @@ use url::Url;
 use super::direct::settings::DirectSettings;
 use super::login::{Credentials, has_login, may_log_in};
 use super::scope::Scope;
-use super::secret::{typed_without_logins, without_credentials};
+use super::secret::without_credentials;
 use super::times::Timeouts;
+use crate::base::without_login::typed_without_logins;
 use gomodule::module::Patterns;
 
 /// How long an absence in version control is remembered at most: long enough for the requests of one `go get`. Its author tags a

@@ -9,7 +9,7 @@ use std::fmt;
 
 use super::config::{Source, SourceError, UpstreamConfig, with_scheme};
 use super::login::Credentials;
-use super::secret::typed_without_logins;
+use crate::base::without_login::typed_without_logins;
 
 /// Sources in order. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use url::{Host, Url};
 
-use super::secret::typed_address_without_login;
+use crate::base::without_login::typed_address_without_login;
 
 /// Schemes of proxies that the HTTP client can use, as `go` names them.
 const SCHEMES: [&str; 4] = ["http", "https", "socks5", "socks5h"];

@@ -130,10 +130,10 @@ fn never() {
     home.write("go.sum", "");
     for code in ["hash-mismatch", "not-a-regular-file", "policy-loosened", "module-not-released"] {
         home.write("sumgate.toml", &format!("# A comment.\n\n{}", accept(code, "", "\"never\"")));
-        for words in [&["audit"][..], &["doctor"], &["policy", "check"]] {
+        let doctor = ["doctor", "--policy", "sumgate.toml"];
+        for (exit_code, words) in [(2, &["audit"][..]), (2, &doctor), (1, &["policy", "check"])] {
             let (exit, output) = home.sumgate(words);
             let expected = format!("sumgate.toml:4:8: {code} cannot be accepted: ");
-            let exit_code = if words.len() == 2 { 1 } else { 2 };
             assert!(exit == Some(exit_code) && output.contains(&expected), "{words:?}: {output}");
         }
     }
@@ -273,16 +273,28 @@ fn doctor() {
     let path = format!("{}:/usr/bin:/bin", home.home().join("bin").display());
     let home = home.set("PATH", &path);
     assert_eq!(json(&home, &["doctor"]).1, ["sumdb-off"]);
+    // A pull request may write this file: the doctor has no base to compare it with.
     home.write("sumgate.toml", &accept("sumdb-off", "", "\"never\""));
-    let (code, findings, accepted, report) = json(&home, &["doctor"]);
+    let not_applied = "the [[accept]] of sumgate.toml are not applied: doctor accepts only by a policy that --policy or SUMGATE_POLICY names\n";
+    let (code, findings, accepted, _) = json(&home, &["doctor"]);
+    assert_eq!((code, findings, accepted.len()), (Some(1), vec!["sumdb-off".to_owned()], 0));
+    let (code, output) = home.sumgate(&["doctor"]);
+    assert!(code == Some(1) && output.contains(not_applied), "{output}");
+    let named = ["doctor", "--policy", "sumgate.toml"];
+    let (code, findings, accepted, report) = json(&home, &named);
     assert_eq!((code, findings.len(), accepted), (Some(0), 0, vec!["sumdb-off".to_owned()]), "{report}");
-    assert!(home.sumgate(&["doctor"]).1.contains("\nclean: 1 accepted, policy sumgate.toml\n"));
+    let (_, output) = home.sumgate(&named);
+    assert!(output.contains("\nclean: 1 accepted, policy sumgate.toml\n") && !output.contains(not_applied), "{output}");
     // Another machine may need it; an expired one helps nobody.
     home.write("sumgate.toml", &accept("insecure", "", "\"never\""));
-    assert_eq!(json(&home, &["doctor"]).1, ["sumdb-off"]);
+    assert_eq!(json(&home, &named).1, ["sumdb-off"]);
+    home.write("sumgate.toml", "[policy]\nmin-age = \"3d\"\n");
+    assert!(!home.sumgate(&["doctor"]).1.contains("sumgate.toml"), "nothing there would be applied");
     home.write("other.toml", &accept("sumdb-off", "", "2026-01-01"));
     let (_, findings, ..) = json(&home, &["doctor", "--policy", "other.toml"]);
     assert_eq!(findings, ["sumdb-off", "unused-accept"]);
+    home.write("other.toml", &accept("sumdb-off", "", "\"never\""));
+    assert_eq!(json(&home.set("SUMGATE_POLICY", "other.toml"), &["doctor"]).0, Some(0));
 }
 
 fn gate() {

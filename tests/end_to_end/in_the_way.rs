@@ -87,12 +87,18 @@ fn in_the_way(go: &Path) {
 
 fn plain_proxy(go: &Path) {
     let origin = origin(World::demo());
+    add_quote(&origin);
     let url = origin.url();
     let (code, output) = tries(&client(go, &origin, &url));
     assert_eq!(code, Some(1), "{output}");
+    let asked = origin.take_requests();
+    assert!(
+        !asked.iter().any(|path| path.contains("example.com")),
+        "no name of go.sum is sent past a mirror: {asked:?}"
+    );
     assert!(output.contains(&format!("{url} is not a sumgate mirror")), "{output}");
     assert!(output.contains("NO sumgate mirror is in the way of `go`"), "{output}");
-    assert!(output.contains("released, with the hash of go.sum"), "what go would have done: {output}");
+    assert!(output.contains("released, with the hash of sum.golang.org"), "what go would have done: {output}");
     // A refusal with other words, such as that of another curating proxy.
     origin.misbehave(INFO, Fault::Status(403, "denied by the security team"));
     let (code, output) = tries(&client(go, &origin, &url));
@@ -143,13 +149,7 @@ fn down(go: &Path) {
 
 fn exempt(go: &Path) {
     let (origin, folder) = (origin(World::demo()), tempfile::tempdir().unwrap());
-    {
-        // With the go.mod of the real one.
-        let mut world = origin.world();
-        let quote = testkit_module();
-        let go_mod = "module \"rsc.io/quote\"\n\nrequire \"rsc.io/sampler\" v1.3.0\n";
-        world.add_go_mod(&quote, go_mod);
-    }
+    add_quote(&origin);
     let mirror = mirror(&origin, &folder, &[]);
     let named = |name: &'static str, value: &str| {
         origin.take_requests();
@@ -173,8 +173,10 @@ fn exempt(go: &Path) {
     assert!(output.contains("`go` asks no mirror for the modules of GONOPROXY=example.com"), "{output}");
 }
 
-fn testkit_module() -> gomodule::module::ModuleVersion {
-    gomodule::module::ModuleVersion::parse("rsc.io/quote@v1.5.2").unwrap()
+/// The well-known module, with the go.mod of the real one.
+fn add_quote(origin: &Origin) {
+    let quote = gomodule::module::ModuleVersion::parse("rsc.io/quote@v1.5.2").unwrap();
+    origin.world().add_go_mod(&quote, "module \"rsc.io/quote\"\n\nrequire \"rsc.io/sampler\" v1.3.0\n");
 }
 
 fn without_go() {

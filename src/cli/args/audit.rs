@@ -61,7 +61,9 @@ pub(in crate::cli) struct DoctorArgs {
     #[arg(long)]
     pub(in crate::cli) fix: bool,
 
-    /// The policy, whose [[accept]] apply [default: the nearest sumgate.toml at or above the working folder]
+    /// The policy, whose [[accept]] apply
+    ///
+    /// A sumgate.toml that is only found is not applied: a pull request could accept its own findings with it.
     #[arg(long, value_name = "FILE", env = "SUMGATE_POLICY")]
     pub(in crate::cli) policy: Option<PathBuf>,
 
@@ -69,8 +71,9 @@ pub(in crate::cli) struct DoctorArgs {
     /// release
     ///
     /// `go` runs with the settings of this folder, and with empty caches of its own. The module to release is the first one of
-    /// PATH/go.sum that no pattern of GONOSUMDB, GOPRIVATE or GONOPROXY covers, or else rsc.io/quote. The exit code is 1 if no mirror
-    /// is in the way, and 2 if that remains unknown. Nothing else is examined.
+    /// PATH/go.sum that no pattern of GONOSUMDB, GOPRIVATE or GONOPROXY covers, or else, and if no mirror refused the first one,
+    /// rsc.io/quote. The exit code is 1 if no mirror is in the way, and 2 if that remains unknown. Nothing else is examined, and
+    /// no policy is read.
     #[arg(long = "try", conflicts_with_all = ["fix", "exclude", "format", "deny", "exit_zero"])]
     pub(in crate::cli) attempt: bool,
 

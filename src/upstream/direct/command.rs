@@ -16,9 +16,9 @@ use super::settings::DirectSettings;
 use crate::base::clock::Clock;
 use crate::base::process::{self, Limits, Output, ProcessError, in_session};
 use crate::base::text::one_line;
+use crate::base::without_login::without_logins;
 use crate::go::environment::go_on_path;
 use crate::store::private_folder;
-use crate::upstream::secret::without_logins;
 use crate::upstream::slots::{Busy, Slots};
 use gomodule::module::ModulePath;
 

@@ -33,6 +33,7 @@ const MAX_LISTS: usize = 64;
 const MAX_LATEST: usize = 1000;
 /// Versions that are remembered as read: about 200 bytes each.
 const MAX_READ: usize = 1000;
+
 /// The output of `go list -m -json` for one module.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
