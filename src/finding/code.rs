@@ -86,7 +86,7 @@ codes! {
         "An exception of the policy matched nothing."
         "Remove it, so that it cannot allow something later.";
     UnusedAccept Warning
-        "An [[accept]] of the policy accepts nothing: it expired, or no finding is like it."
+        "An `[[accept]]` of the policy accepts nothing: it expired, or no finding is like it."
         "Remove it, so that it cannot accept something later; or set a later day, if the finding is still right to accept.";
     PolicyLoosened Error
         "The policy may allow what the policy at the base denies or warns of."
