@@ -2,7 +2,7 @@
 //!
 //! Trials that need `go` use the one on the PATH. Where there is none they are *ignored*, or fail if
 //! `SUMGATE_REQUIRE_GO=1`. Trials on the shared data are ignored where `../shared` is absent, or fail if
-//! `SUMGATE_REQUIRE_SHARED=1`.
+//! `SUMGATE_REQUIRE_SHARED=1`. Programs other than these: `SUMGATE_REQUIRE_TOOLS=1`.
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test may panic")]
 #![expect(clippy::case_sensitive_file_extension_comparisons, reason = "files are named by our own code")]
 #![expect(unreachable_pub, reason = "modules of one test binary")]
@@ -33,6 +33,7 @@ mod audit_scope;
 mod bare_machine;
 mod base_git;
 mod base_revision;
+mod behind_nginx;
 mod cli;
 mod closed_network;
 mod codings;
@@ -144,6 +145,7 @@ const TRIALS: [fn() -> Vec<Trial>; 99] = [
     bare_machine::trials,
     base_git::trials,
     base_revision::trials,
+    behind_nginx::trials,
     cli::trials,
     closed_network::trials,
     codings::trials,
