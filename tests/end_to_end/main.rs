@@ -118,7 +118,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 99] = [
+const TRIALS: [fn() -> Vec<Trial>; 100] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
