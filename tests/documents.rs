@@ -83,12 +83,16 @@ fn the_readme_is_short() {
 /// mdBook ignores a page that SUMMARY.md does not list, and makes an empty one for a name without a file.
 #[test]
 fn the_summary_lists_every_page() {
-    let summary = page("docs/SUMMARY.md");
-    let listed = summary.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-    let listed: BTreeSet<String> = listed.map(|name| name.trim_end_matches(".md").to_owned()).collect();
-    let mut pages = stems(&Path::new(env!("CARGO_MANIFEST_DIR")).join("docs"));
-    assert!(pages.remove("SUMMARY"));
-    assert_eq!(listed, pages);
+    for folder in ["docs", "docs/zh-CN"] {
+        let summary = page(&format!("{folder}/SUMMARY.md"));
+        let listed = summary.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        let listed: BTreeSet<String> = listed.map(str::to_owned).collect();
+        let files = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).unwrap();
+        let names = files.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut pages: BTreeSet<String> = names.filter(|name| name.ends_with(".md")).collect();
+        assert!(pages.remove("SUMMARY.md"));
+        assert_eq!(listed, pages);
+    }
 }
 
 /// The header `X-Sumgate-Refused` has these codes.

@@ -6,6 +6,7 @@ mod documents;
 mod old_names;
 mod parsers;
 mod rooms;
+mod translations;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -54,7 +55,7 @@ fn without_tests(text: &str) -> &str {
 
 /// The documents at the top, in `docs` and beside packages and test data, without the changelog, which may use old names.
 fn documents(root: &Path) -> Vec<(PathBuf, String)> {
-    let folders = ["", "docs", "gomodule", "testdata", "testkit", "tlog"].map(|folder| root.join(folder));
+    let folders = ["", "docs", "docs/zh-CN", "gomodule", "testdata", "testkit", "tlog"].map(|folder| root.join(folder));
     let files = folders.into_iter().flat_map(|folder| fs::read_dir(folder).unwrap());
     let files = files.map(|entry| entry.unwrap().path());
     let files =

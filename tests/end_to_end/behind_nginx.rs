@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use libtest_mimic::Trial;
 use testkit::World;
 
-use crate::fixture::{Go, Mirror, Running, go_trial, origin, tool_trial};
+use crate::fixture::{Go, Mirror, Running, go_trial, origin};
 use crate::page_commands::page;
+use crate::programs::tool_trial;
 
 const NGINX: &str = "/usr/sbin/nginx";
 const NAME: &str = "mirror.corp.example";

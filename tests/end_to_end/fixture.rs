@@ -39,13 +39,6 @@ pub fn shared_trial(name: &str, folder: &str, run: fn(&Path)) -> Trial {
     needing(name, Some(path).filter(|path| path.is_dir()), "SUMGATE_REQUIRE_SHARED", run)
 }
 
-/// A trial that also needs this program, at this path.
-pub fn tool_trial(program: &str, trial: Trial) -> Trial {
-    let is_missing = !Path::new(program).is_file();
-    let must_run = std::env::var_os("SUMGATE_REQUIRE_TOOLS").is_some();
-    if is_missing && !must_run { trial.with_ignored_flag(true) } else { trial }
-}
-
 /// A trial that changes the owner of files; ignored if that is not permitted.
 pub fn root_trial(name: &str, run: fn()) -> Trial {
     trial(name, run).with_ignored_flag(!rustix::process::geteuid().is_root())

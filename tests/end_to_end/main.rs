@@ -93,6 +93,7 @@ mod private_fetches;
 mod private_logins;
 mod private_names;
 mod private_ssh;
+mod programs;
 mod proxies;
 mod queries;
 mod readers;

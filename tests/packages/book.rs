@@ -29,7 +29,7 @@ fn check_links(root: &Path, files: &[PathBuf]) {
 
 fn on_a_forge() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folders = ["", "docs", "gomodule", "testkit", "tlog"].map(|folder| root.join(folder));
+    let folders = ["", "docs", "docs/zh-CN", "gomodule", "testkit", "tlog"].map(|folder| root.join(folder));
     let all: Vec<PathBuf> = folders.iter().flat_map(|folder| files(folder, ".md")).collect();
     check_links(root, &all);
 }
@@ -41,8 +41,9 @@ fn in_the_book() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/book");
     run(command(script).arg(out.path()).env("PATH", path));
     // The page for a missing page has links that begin at the top of a server.
-    let pages: Vec<PathBuf> =
-        files(out.path(), ".html").into_iter().filter(|path| !path.ends_with("404.html")).collect();
+    let folders = [out.path().to_owned(), out.path().join("zh-CN")];
+    let pages = folders.iter().flat_map(|folder| files(folder, ".html"));
+    let pages: Vec<PathBuf> = pages.filter(|path| !path.ends_with("404.html")).collect();
     assert!(pages.len() > 20, "only {} pages were built", pages.len());
     check_links(out.path(), &pages);
 }
