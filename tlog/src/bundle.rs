@@ -57,14 +57,50 @@ pub fn format(record: &ProvenRecord, proof: &InclusionProof, head: &SignedCheckp
     format!("{FIRST_LINE}\nextra {record_text}\nindex {}\n{hashes}\n{}", record.id(), head.note())
 }
 
+/// Opens bundles one after the other. The signature of a tree head that several of them share is verified once.
+#[derive(Debug)]
+pub struct Opener<'k> {
+    origin: &'k str,
+    key: &'k VerifierKey,
+    /// The tree head of the last bundle, verified.
+    head: Option<SignedCheckpoint>,
+}
+
+impl<'k> Opener<'k> {
+    /// Opens bundles with tree heads of `origin` that `key` signed.
+    pub fn new(origin: &'k str, key: &'k VerifierKey) -> Self {
+        Self { origin, key, head: None }
+    }
+
+    /// Parses a bundle, and verifies the signature of its tree head and the inclusion of its record.
+    pub fn open(&mut self, bundle: &[u8]) -> Result<(ProvenRecord, &SignedCheckpoint), BundleError> {
+        let malformed = BundleError::Malformed;
+        if bundle.len() > MAX_BUNDLE_LEN {
+            return Err(malformed("it is too long"));
+        }
+        let text = core::str::from_utf8(bundle).map_err(|_| malformed("it is not UTF-8"))?;
+        let (proof, note) = text.split_once("\n\n").ok_or(malformed("missing blank line"))?;
+        let (reply, proof) = parse_proof(proof)?;
+        // Byte for byte the note that was verified last, by the same key.
+        let head = match self.head.take().filter(|head| head.note() == note) {
+            Some(head) => head,
+            None => SignedCheckpoint::open(note.as_bytes(), self.origin, self.key)?,
+        };
+        let head = self.head.insert(head);
+        Ok((reply.prove_by(&proof, head)?, head))
+    }
+}
+
 /// Parses a bundle, and verifies the signature of the tree head and the inclusion of the record.
 pub fn open(bundle: &[u8], origin: &str, key: &VerifierKey) -> Result<(ProvenRecord, SignedCheckpoint), BundleError> {
+    let mut opener = Opener::new(origin, key);
+    let (record, head) = opener.open(bundle)?;
+    Ok((record, head.clone()))
+}
+
+/// The lines before the tree head.
+fn parse_proof(proof: &str) -> Result<(LookupReply, InclusionProof), BundleError> {
     let malformed = BundleError::Malformed;
-    if bundle.len() > MAX_BUNDLE_LEN {
-        return Err(malformed("it is too long"));
-    }
-    let text = core::str::from_utf8(bundle).map_err(|_| malformed("it is not UTF-8"))?;
-    let (proof, note) = text.split_once("\n\n").ok_or(malformed("missing blank line"))?;
     let mut lines = proof.split('\n');
     if lines.next() != Some(FIRST_LINE) {
         return Err(malformed("missing header `c2sp.org/tlog-proof@v1`"));
@@ -76,8 +112,6 @@ pub fn open(bundle: &[u8], origin: &str, key: &VerifierKey) -> Result<(ProvenRec
     if hashes.len() > MAX_PROOF_HASHES {
         return Err(malformed("too many hashes"));
     }
-    let head = SignedCheckpoint::open(note.as_bytes(), origin, key)?;
     let reply = LookupReply::new(RecordId::parse(index)?, &record, Vec::new())?;
-    let record = reply.prove_by(&InclusionProof::from_hashes(hashes), &head)?;
-    Ok((record, head))
+    Ok((reply, InclusionProof::from_hashes(hashes)))
 }
