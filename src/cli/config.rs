@@ -152,6 +152,14 @@ pub(super) fn http(offline: bool) -> Result<HttpClient, Failure> {
     HttpClient::new().map_err(|error| Failure::new(Fault::Host, format!("cannot set up the {error}")))
 }
 
+/// The client of a command that may make no request at all.
+pub(super) fn http_when_needed(offline: bool) -> Result<HttpClient, Failure> {
+    if offline {
+        return Ok(HttpClient::offline());
+    }
+    HttpClient::when_needed().map_err(|error| Failure::new(Fault::Host, format!("cannot set up the {error}")))
+}
+
 /// What go.sum and go.mod files of main modules need.
 #[derive(Default)]
 pub(super) struct Wanted {

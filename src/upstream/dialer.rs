@@ -39,6 +39,8 @@ struct Inside(String, IpAddr);
 
 #[derive(Debug)]
 pub(super) enum Unanswered {
+    /// There is no client: it is built at the first request.
+    NoClient(DialerError),
     /// The address is internal, hence forbidden. The message is only for the log: it tells the address of an internal name.
     Inside(String),
     Failed(reqwest::Error),
@@ -47,13 +49,16 @@ pub(super) enum Unanswered {
 /// Sends requests. Cheap to clone; clones share connections.
 #[derive(Clone, Debug)]
 pub(super) struct Dialer {
-    anywhere: reqwest::Client,
+    /// Made when first needed, with the roots that it has: to read the certificates of a machine takes longer than an audit of
+    /// what is stored.
+    anywhere: Arc<OnceCell<(reqwest::Client, Roots)>>,
     /// Made when first needed. It does not share connections with `anywhere`, which does not check addresses.
     outside: Arc<OnceCell<reqwest::Client>>,
     pub(super) proxies: Arc<ProxyVariables>,
     timeouts: Timeouts,
     network: Network,
-    pub(super) roots: Roots,
+    /// `None`: those of the system; those built in if it has none.
+    wanted_roots: Option<Roots>,
 }
 
 /// Why there is no client.
@@ -72,38 +77,55 @@ impl Dialer {
         proxies: &Arc<ProxyVariables>,
         network: Network,
     ) -> Result<Self, DialerError> {
-        let with = |roots| Self::with_roots(timeouts, Arc::clone(proxies), network, roots);
-        with(Roots::System).or_else(|_| {
-            none_named()?;
-            Ok(with(Roots::BuiltIn)?)
-        })
+        let dialer = Self::when_needed(timeouts, Arc::clone(proxies), network, None);
+        let built = dialer.build()?;
+        Ok(Self { anywhere: Arc::new(OnceCell::new_with(Some(built))), ..dialer })
     }
 
-    pub(super) fn with_roots(
+    /// The same, but the roots are read at the first request. With other roots than these only if they are given.
+    pub(super) fn when_needed(
         timeouts: Timeouts,
         proxies: Arc<ProxyVariables>,
         network: Network,
-        roots: Roots,
-    ) -> Result<Self, reqwest::Error> {
-        let of = Arc::clone(&proxies);
-        let proxy = reqwest::Proxy::custom(move |url| of.proxy(url).cloned());
-        Ok(Self {
-            anywhere: builder(timeouts, roots).proxy(proxy).dns_resolver(Names::of(network, false)).build()?,
-            outside: Arc::default(),
-            proxies,
-            timeouts,
-            network,
-            roots,
-        })
+        wanted_roots: Option<Roots>,
+    ) -> Self {
+        Self { anywhere: Arc::default(), outside: Arc::default(), proxies, timeouts, network, wanted_roots }
     }
 
     /// The same with other timeouts and connections of its own.
-    pub(super) fn with_timeouts(&self, timeouts: Timeouts) -> Result<Self, reqwest::Error> {
-        Self::with_roots(timeouts, Arc::clone(&self.proxies), self.network, self.roots)
+    pub(super) fn with_timeouts(&self, timeouts: Timeouts) -> Self {
+        Self::when_needed(timeouts, Arc::clone(&self.proxies), self.network, self.known_roots())
+    }
+
+    /// The roots, once they were read.
+    pub(super) fn known_roots(&self) -> Option<Roots> {
+        self.anywhere.get().map(|(_, roots)| *roots).or(self.wanted_roots)
+    }
+
+    /// Builds the client. Blocks on the certificates, some milliseconds.
+    fn build(&self) -> Result<(reqwest::Client, Roots), DialerError> {
+        let with = |roots| -> Result<_, DialerError> {
+            let of = Arc::clone(&self.proxies);
+            let proxy = reqwest::Proxy::custom(move |url| of.proxy(url).cloned());
+            let client = builder(self.timeouts, roots).proxy(proxy).dns_resolver(Names::of(self.network, false));
+            Ok((client.build()?, roots))
+        };
+        match self.wanted_roots {
+            Some(roots) => with(roots),
+            None => with(Roots::System).or_else(|_| {
+                none_named()?;
+                with(Roots::BuiltIn)
+            }),
+        }
+    }
+
+    async fn client(&self) -> Result<&(reqwest::Client, Roots), Unanswered> {
+        self.anywhere.get_or_try_init(|| async { self.build() }).await.map_err(Unanswered::NoClient)
     }
 
     pub(super) async fn get(&self, url: &Url, headers: HeaderMap) -> Result<reqwest::Response, Unanswered> {
-        self.anywhere.get(url.clone()).headers(headers).send().await.map_err(Unanswered::Failed)
+        let (client, _) = self.client().await?;
+        client.get(url.clone()).headers(headers).send().await.map_err(Unanswered::Failed)
     }
 
     /// Sends a request, unless its address is internal. The checked addresses are the ones that are connected to. Through a proxy
@@ -115,9 +137,10 @@ impl Dialer {
         if self.is_proxied(url) {
             return self.get(url, headers).await;
         }
+        let (_, roots) = self.client().await?;
         let build = || async {
             let names = Names::of(self.network, true);
-            builder(self.timeouts, self.roots).dns_resolver(names).build()
+            builder(self.timeouts, *roots).dns_resolver(names).build()
         };
         let outside = self.outside.get_or_try_init(build).await.map_err(Unanswered::Failed)?;
         outside.get(url.clone()).headers(headers).send().await.map_err(|error| match inside_among(&error) {

@@ -4,7 +4,6 @@ mod coding;
 pub(super) mod error;
 mod pace;
 
-use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -19,7 +18,7 @@ use self::coding::Gunzip;
 pub use self::error::HttpError;
 use self::pace::Pace;
 use super::config::UpstreamConfig;
-use super::dialer::{Dialer, Network};
+use super::dialer::{Dialer, DialerError, Network};
 use super::login::Credentials;
 use super::proxy_variables::ProxyVariables;
 use super::redirect::follow;
@@ -116,7 +115,14 @@ impl HttpClient {
         Self::within(Timeouts::default(), &Arc::new(proxies), Network::REAL)
     }
 
-    /// The same with other timeouts, proxies, or in another network.
+    /// The same, but the certificates are read at the first request: a command that makes none ends sooner.
+    pub(crate) fn when_needed() -> Result<Self, HttpError> {
+        let proxies = ProxyVariables::of_environment().map_err(|error| HttpError::setup(&error))?;
+        let timeouts = Timeouts::default();
+        Self::dialing(timeouts, Ok(Dialer::when_needed(timeouts, Arc::new(proxies), Network::REAL, None)))
+    }
+
+    /// The same as [`Self::new`] with other timeouts, proxies, or in another network.
     pub(super) fn within(
         timeouts: Timeouts,
         proxies: &Arc<ProxyVariables>,
@@ -128,17 +134,19 @@ impl HttpClient {
     /// A client for servers on this machine alone: it reads no certificates, so that TLS fails, and no variables.
     pub(crate) fn on_this_machine() -> Result<Self, HttpError> {
         let timeouts = Timeouts::default();
-        Self::dialing(timeouts, Dialer::with_roots(timeouts, Arc::default(), Network::REAL, Roots::Nowhere))
+        let dialer = Dialer::when_needed(timeouts, Arc::default(), Network::REAL, Some(Roots::Nowhere));
+        Self::dialing(timeouts, Ok(dialer))
     }
 
-    fn dialing(timeouts: Timeouts, dialer: Result<Dialer, impl Error + 'static>) -> Result<Self, HttpError> {
+    fn dialing(timeouts: Timeouts, dialer: Result<Dialer, DialerError>) -> Result<Self, HttpError> {
         let transport = Transport::Dialer(dialer.map_err(|error| HttpError::setup(&error))?);
         Ok(Self { transport, timeouts, ..Self::offline() })
     }
 
     /// The roots with which it verifies servers.
     pub(crate) fn roots(&self) -> Roots {
-        if let Transport::Dialer(dialer) = &self.transport { dialer.roots } else { Roots::Nowhere }
+        let Transport::Dialer(dialer) = &self.transport else { return Roots::Nowhere };
+        dialer.known_roots().unwrap_or(Roots::System)
     }
 
     /// A client for unit tests that asks a script.
@@ -160,7 +168,7 @@ impl HttpClient {
     /// The same with other timeouts and connections of its own.
     pub(crate) fn with_timeouts(&self, timeouts: Timeouts) -> Result<Self, HttpError> {
         match &self.transport {
-            Transport::Dialer(dialer) => Self::dialing(timeouts, dialer.with_timeouts(timeouts)),
+            Transport::Dialer(dialer) => Self::dialing(timeouts, Ok(dialer.with_timeouts(timeouts))),
             Transport::Offline => Ok(Self { timeouts, arrived: Arc::default(), ..self.clone() }),
             #[cfg(test)]
             Transport::Script(_) => Ok(Self { timeouts, arrived: Arc::default(), ..self.clone() }),
