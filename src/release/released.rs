@@ -43,9 +43,18 @@ impl Released {
     pub(super) fn commit(verified: Verified, store: &Store) -> Result<Self, ReleaseError> {
         let (Unproved { artifact, handle, source, .. }, basis) = verified.into_parts();
         let (file, identity) = match handle {
-            Handle::Stored(file, identity) => (file, identity),
+            Handle::Stored(file, identity) => {
+                if artifact.kind == Kind::Zip {
+                    // The disk may have been full when it was downloaded.
+                    store.tree().add_to_list(&artifact.module);
+                }
+                (file, identity)
+            }
             Handle::Staging(staged) => {
-                let file = store.tree().keep(staged, &artifact)?;
+                let file = match artifact.kind {
+                    Kind::Zip => store.tree().keep_listed(staged, &artifact)?,
+                    Kind::Mod | Kind::Info => store.tree().keep(staged, &artifact)?,
+                };
                 let identity = Identity::of(&file).map_err(|cause| ReleaseError::read(&artifact, cause))?;
                 tracing::info!(
                     target: "events", module = %artifact.module, kind = artifact.kind.extension(), h1 = %basis.h1(),
@@ -54,10 +63,6 @@ impl Released {
                 (file, identity)
             }
         };
-        if artifact.kind == Kind::Zip {
-            // Also for a stored one: the disk may have been full when it was downloaded.
-            store.tree().add_to_list(&artifact.module);
-        }
         Ok(Self { file: Arc::new(file), identity, basis, source, bytes: None })
     }
 

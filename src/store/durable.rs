@@ -100,7 +100,7 @@ pub(crate) fn append(path: &Path, bytes: &[u8], modes: Modes) -> Result<(), Stor
 }
 
 /// A new file at `path`, or `None` if it exists.
-fn create_new(path: &Path, modes: Modes) -> io::Result<Option<File>> {
+pub(super) fn create_new(path: &Path, modes: Modes) -> io::Result<Option<File>> {
     match File::create_new(path) {
         Ok(file) => modes.give(&file).map(|()| Some(file)),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
@@ -113,7 +113,14 @@ pub(crate) fn persist(temp: TempPath, path: &Path, modes: Modes) -> Result<(), S
     persist_with(path, modes, || temp.persist(path).map_err(|error| error.error))
 }
 
-/// The same, unless there is a regular file: of concurrent moves too, the first file stays.
+/// Moves a file to `path`, and makes missing folders. It is durable once its folder is synced.
+pub(super) fn persist_unsynced(temp: TempPath, path: &Path, modes: Modes) -> Result<(), StoreError> {
+    let failed = |cause| StoreError::new("move a file to", path, cause);
+    make_dir(parent(path).map_err(failed)?, modes)?;
+    temp.persist(path).map_err(|error| failed(error.error))
+}
+
+/// The same as [`persist`], unless there is a regular file: of concurrent moves too, the first file stays.
 pub(super) fn persist_new(temp: TempPath, path: &Path, modes: Modes) -> Result<(), StoreError> {
     persist_with(path, modes, || match temp.persist_noclobber(path) {
         Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(error.error),

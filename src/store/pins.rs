@@ -12,6 +12,7 @@ use tempfile::NamedTempFile;
 use super::access::StoreOptions;
 use super::blobs::Blobs;
 use super::blobs::local::LocalBlobs;
+use super::file_system::is_local;
 use super::open::entries;
 use super::owner::{Untrusted, check_author, check_owner};
 use super::tree::ProxyTree;
@@ -52,15 +53,23 @@ impl PinnedModule {
 pub(crate) struct Pins {
     files: LocalBlobs,
     options: StoreOptions,
+    is_local: bool,
 }
 
 impl Pins {
     pub(super) fn new(root: &Path, options: &StoreOptions) -> Self {
-        Self { files: LocalBlobs::new(root.join("pins"), options.modes), options: options.clone() }
+        let files = LocalBlobs::new(root.join("pins"), options.modes);
+        Self { files, options: options.clone(), is_local: is_local(root) }
     }
 
     fn path_of(&self, artifact: &Artifact) -> PathBuf {
         self.files.dir().join(artifact.path())
+    }
+
+    /// Whether there is no pin at all, by one look at a folder on a local disk. On other file systems it may be false.
+    pub(crate) fn are_none(&self) -> bool {
+        let absent = || self.files.dir().symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        self.is_local && absent()
     }
 
     /// The pinned h1 of `artifact`, if there is one. A read-only store ignores the pins of other users than root.

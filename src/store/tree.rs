@@ -84,12 +84,23 @@ impl ProxyTree {
         self.files.replace(&artifact.path(), staged)
     }
 
-    /// Stores a checked `.info`, and replaces an older one. A failure is only logged: the `.info` can be downloaded again.
+    /// The same for a zip, whose version is also added to the list of its module. Both are in one folder, which is synced once.
+    /// If the list cannot be written, it lacks the version until its next release.
+    pub(crate) fn keep_listed(&self, staged: StagingFile, artifact: &Artifact) -> Result<File, StoreError> {
+        let file = self.files.replace_undurably(&artifact.path(), staged)?;
+        if !self.add_to_list(&artifact.module) {
+            self.files.sync_folder(&artifact.path())?;
+        }
+        Ok(file)
+    }
+
+    /// Stores a checked `.info`, and replaces an older one. A failure is only logged: the `.info` can be downloaded again. It is
+    /// not synced: it is checked whenever it is read, and a torn one is treated as missing.
     pub(crate) fn try_to_keep(&self, artifact: &Artifact, body: &[u8]) {
         self.options.try_to(|| {
             let mut staged = self.staging.file()?;
             staged.file.write_all(body).map_err(|cause| StoreError::new("write", &staged.path, cause))?;
-            self.keep(staged, artifact).map(drop)
+            self.files.replace_checked(&artifact.path(), staged)
         });
     }
 
@@ -152,24 +163,27 @@ impl ProxyTree {
         Ok(self.files.list(&folder, MAX_FILES)?.iter().filter_map(version).collect())
     }
 
-    /// Adds a released version to the list of its module. If this fails, the list lacks it until its next release.
-    pub(crate) fn add_to_list(&self, module: &ModuleVersion) {
+    /// Adds a released version to the list of its module, and returns whether that synced the folder. If it fails, the list lacks
+    /// the version until its next release.
+    pub(crate) fn add_to_list(&self, module: &ModuleVersion) -> bool {
+        let mut synced = false;
         if !module.version.is_pseudo() {
-            self.options.try_to(|| self.change_list(module, true));
+            self.options.try_to(|| self.change_list(module, true).map(|changed| synced = changed));
         }
+        synced
     }
 
-    /// Adds a version to the list of its module, or removes it.
+    /// Adds a version to the list of its module, or removes it. Returns whether the list changed; then its folder is synced.
     pub(super) fn change_list(
         &self,
         ModuleVersion { path, version }: &ModuleVersion,
         is_on: bool,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         // One lease for all lists: it is held for a few milliseconds, once per version.
         let _lease = self.leases.lease("list")?;
         let mut versions = self.released(path)?;
         if versions.contains(version) == is_on {
-            return Ok(());
+            return Ok(false);
         }
         if is_on {
             versions.push(version.clone());
@@ -179,6 +193,7 @@ impl ProxyTree {
         }
         let lines: String = versions.iter().map(|version| format!("{version}\n")).collect();
         let target = self.path_of(&Request::List(path.clone()));
-        durable::write(&target, lines.as_bytes(), Durability::Synced, self.options.modes)
+        durable::write(&target, lines.as_bytes(), Durability::Synced, self.options.modes)?;
+        Ok(true)
     }
 }

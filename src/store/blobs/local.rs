@@ -36,6 +36,25 @@ impl LocalBlobs {
         Ok(staged.file)
     }
 
+    /// The same, but it is durable only once [`Self::sync_folder`] or another sync of its folder has ended.
+    pub(in crate::store) fn replace_undurably(&self, key: &str, staged: StagingFile) -> Result<File, StoreError> {
+        let path = self.synced(key, &staged)?;
+        durable::persist_unsynced(staged.path, &path, self.modes)?;
+        Ok(staged.file)
+    }
+
+    /// The same for a file that every reader checks, and that may be torn after a power cut.
+    pub(in crate::store) fn replace_checked(&self, key: &str, staged: StagingFile) -> Result<(), StoreError> {
+        durable::persist_unsynced(staged.path, &key::file_path(&self.dir, key)?, self.modes)
+    }
+
+    /// Syncs the folder of the file at `key`.
+    pub(in crate::store) fn sync_folder(&self, key: &str) -> Result<(), StoreError> {
+        let path = key::file_path(&self.dir, key)?;
+        let synced = durable::parent(&path).and_then(durable::sync_dir);
+        synced.map_err(|cause| StoreError::new("sync the folder of", &path, cause))
+    }
+
     /// Moves the file at `key` to staging, if there is one, without a copy.
     pub(in crate::store) fn take_out(&self, key: &str, to: &Staging) -> Result<Option<StagingFile>, StoreError> {
         let path = key::file_path(&self.dir, key)?;
