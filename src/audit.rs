@@ -78,7 +78,8 @@ impl Audit {
         modules.filter(|module| seen.insert(*module)).cloned().collect()
     }
 
-    /// Audits `entries`. Counts the module versions that were looked up in `answered`.
+    /// Audits `entries`. Counts the module versions that were looked up in `answered`. What was proved may still be written to
+    /// the disk: see [`Databases::written`].
     pub async fn run(&self, entries: &[Entry], answered: &AtomicUsize) -> Report {
         let wanted = self.wanted(entries);
         let answers = self.databases.lookup_all(&wanted, self.at_once, answered).await;

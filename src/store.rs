@@ -27,6 +27,7 @@ mod file_system;
 mod format;
 mod identity;
 mod key;
+mod line_file;
 mod lock;
 mod open;
 mod owner;

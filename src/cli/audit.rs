@@ -39,7 +39,7 @@ pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
     let policies = Policies::of(&args.policy, bases.as_mut(), &args.paths)?;
     let given = if args.modcache { module_cache(&go)? } else { go_sums(args, &go, bases.as_mut())? };
 
-    let http = config::http(args.offline)?;
+    let http = config::http_when_needed(args.offline)?;
     let data = args.state.data.as_deref();
     let access = config::access_to_prove(data, args.offline)?;
     let store = Arc::new(config::store(data, access)?.auditing(ages::trees_of(&args.paths)?));
@@ -55,7 +55,8 @@ pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
     let total = audit.wanted(&given.entries).len();
     let work = out::telling_whom(&audit.databases, audit.run(&given.entries, &answered));
     let work = out::with_progress("looking up", total, &answered, work);
-    let mut report = Runtime::start()?.block_on(async {
+    let runtime = Runtime::start()?;
+    let mut report = runtime.part(async {
         let mut report = Box::pin(work).await;
         if args.base.is_some() && args.output.format == Format::Markdown {
             report.changes = all_changes(given.changes, &given.entries);
@@ -83,7 +84,10 @@ pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
     }
     report.accepted = accepting.into_accepted();
     let paths = if args.modcache { &[][..] } else { &args.paths };
-    show(report, &args.output, paths)
+    let shown = show(report, &args.output, paths);
+    // The proofs are written to the disk meanwhile.
+    runtime.block_on(audit.databases.written());
+    shown
 }
 
 /// Whether all that the policy is for is audited: its folder and all below.

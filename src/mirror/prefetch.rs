@@ -23,7 +23,7 @@ use gomodule::dirhash::{H1, ZipLimits, file_in_zip};
 use gomodule::module::{ModulePath, ModuleVersion, Version};
 
 /// Lookups at the same time: as many as an audit makes.
-const LOOKUPS: usize = 128;
+const LOOKUPS: usize = 512;
 
 /// A file that is in the store now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +64,7 @@ impl Prefetch {
         let named = self.pipeline.may_name_which(covered().map(|module| module.path.clone()).collect()).await;
         let covered: Vec<_> = covered().filter(|module| named.contains(&module.path)).cloned().collect();
         let answers = expectations.databases.lookup_all(&covered, LOOKUPS, decided).await;
+        expectations.databases.written().await;
         answers
             .into_iter()
             .filter_map(|(module, answer)| Some((module, answer.err()?)))

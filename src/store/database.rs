@@ -9,6 +9,7 @@
 //!                               fork.txt  evidence that the database signed two histories; only the operator removes it
 //!                               tile/…    authenticated tiles, the widest seen of each (`tile,8,0,x001,234`)
 //!                               record/…  records with their proofs (`a.example,x@v1.0.0`)
+//!                               tiles, records  many of them together, a line each (`line_file`)
 //! ```
 //!
 //! The digest of the whole verifier key is in the name, because a changed key must never meet an old head, and another key may
@@ -22,6 +23,9 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 use tempfile::Builder;
@@ -30,6 +34,7 @@ use tlog::limits::{MAX_NOTE_LEN, MAX_RECORD_LEN};
 use super::StoreError;
 use super::access::{StoreOptions, check_entry, kind};
 use super::durable::{self, Durability};
+use super::line_file::LineFile;
 use super::open;
 use super::owner::{Untrusted, check_author, check_folder};
 use super::state::local::LocalState;
@@ -48,6 +53,8 @@ pub struct StateDir {
     options: StoreOptions,
     /// Why the times in it are not trusted, if so.
     untrusted: Option<Untrusted>,
+    tiles: LineFile,
+    records: LineFile,
 }
 
 impl StateDir {
@@ -85,7 +92,8 @@ impl StateDir {
             untrusted = untrusted.or(why);
         }
         let state = LocalState::new(dir.clone(), options.modes);
-        Ok(Self { dir, state, options, untrusted })
+        let [tiles, records] = [TILES, RECORDS].map(|name| LineFile::new(dir.join(name), options.modes));
+        Ok(Self { dir, state, options, untrusted, tiles, records })
     }
 
     /// The stored trusted head: a signed note.
@@ -208,16 +216,34 @@ impl StateDir {
         Ok(path)
     }
 
-    /// The stored bytes of a tile, by its name without the width (`tile/8/0/x001/234`). The caller authenticates them.
-    pub(crate) fn tile(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.read(&flat("tile", name), MAX_TILE_LEN)
+    /// The stored bytes of a tile, by its name without the width (`tile/8/0/x001/234`), if they are `enough`. The caller
+    /// authenticates them.
+    pub(crate) fn tile(&self, name: &str, enough: impl Fn(&[u8]) -> bool) -> Result<Option<Vec<u8>>, StoreError> {
+        let among_many = self.tiles.get(name)?.and_then(|text| STANDARD.decode(text).ok());
+        match among_many.filter(|bytes| bytes.len() <= MAX_TILE_LEN && enough(bytes)) {
+            Some(bytes) => Ok(Some(bytes)),
+            None => Ok(self.read(&flat("tile", name), MAX_TILE_LEN)?.filter(|bytes| enough(bytes))),
+        }
     }
 
     pub(crate) fn set_tile(&self, name: &str, bytes: &[u8]) {
         self.try_to_write_authenticated(&flat("tile", name), bytes);
     }
 
-    /// A record with its proof, by the escaped `path@version`. The caller verifies it.
+    /// Stores tiles by their names without the width.
+    pub(crate) fn set_tiles(&self, tiles: &[(String, Bytes)]) {
+        let lines = || tiles.iter().map(|(name, bytes)| (name.clone(), STANDARD.encode(bytes)));
+        self.set_many(&self.tiles, lines, || tiles.iter().for_each(|(name, bytes)| self.set_tile(name, bytes)));
+    }
+
+    /// A record with its proof, by the escaped `path@version`, from among many. The caller verifies it.
+    pub(crate) fn record_among_many(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut bundle = self.records.get(name)?.filter(|bundle| bundle.len() <= MAX_BUNDLE_LEN);
+        bundle.iter_mut().flatten().filter(|byte| **byte == b'\t').for_each(|byte| *byte = b'\n');
+        Ok(bundle)
+    }
+
+    /// A record with its proof that was stored alone. The caller verifies it.
     pub(crate) fn record(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
         self.read(&flat("record", name), MAX_BUNDLE_LEN)
     }
@@ -230,6 +256,9 @@ impl StateDir {
 
     /// Whether there is a record whose name begins with `start` and is not stored as its hash.
     pub(crate) fn has_named_record(&self, start: &str) -> Result<bool, StoreError> {
+        if self.records.has(|name| name.starts_with(start))? {
+            return Ok(true);
+        }
         let start = start.replace('/', ",");
         self.any_record(|name| name.starts_with(&start))
     }
@@ -248,6 +277,34 @@ impl StateDir {
 
     pub(crate) fn set_record(&self, name: &str, bundle: &str) {
         self.try_to_write_authenticated(&flat("record", name), bundle.as_bytes());
+    }
+
+    /// Stores records with their proofs.
+    pub(crate) fn set_records(&self, records: &[(String, String)]) {
+        // Neither a signed note nor base64 has a tab, so the line ends come back as they were.
+        let lines = || records.iter().map(|(name, bundle)| (name.clone(), bundle.replace('\n', "\t")));
+        self.set_many(&self.records, lines, || {
+            for (name, bundle) in records {
+                self.set_record(name, bundle);
+            }
+        });
+    }
+
+    /// Stores authenticated values together, or one by one if they are few or there is no more room.
+    fn set_many<L: ExactSizeIterator<Item = (String, String)>>(
+        &self,
+        together: &LineFile,
+        lines: impl FnOnce() -> L,
+        one_by_one: impl FnOnce(),
+    ) {
+        let lines = lines();
+        let mut is_stored = false;
+        if lines.len() >= MANY {
+            self.options.try_to(|| together.append(lines).map(|had_room| is_stored = had_room));
+        }
+        if !is_stored {
+            one_by_one();
+        }
     }
 
     fn try_to_write_authenticated(&self, name: &str, bytes: &[u8]) {
@@ -282,7 +339,12 @@ fn not_evidence(path: &Path, found: &str) -> StoreError {
 /// The folders of a database.
 const FOLDERS: [&str; 2] = ["tile", "record"];
 /// The files of a database.
-const FILES: [&str; 7] = ["head", "head.lock", "heads", "anchor", "exported", "first-asked", FORK];
+const FILES: [&str; 9] = ["head", "head.lock", "heads", "anchor", "exported", "first-asked", TILES, RECORDS, FORK];
+/// Tiles, and records with their proofs, that were stored together.
+const TILES: &str = "tiles";
+const RECORDS: &str = "records";
+/// Fewer values than this are stored as files: those of one lookup, which a mirror reads one by one.
+const MANY: usize = 16;
 /// Evidence of a fork.
 const FORK: &str = "fork.txt";
 
@@ -404,7 +466,7 @@ mod tests {
         let state = state(all.path(), "a.example", "k");
         for written in ["who", "whole", "whole, and wider"] {
             state.set_tile("tile/8/0/000", written.as_bytes());
-            assert_eq!(state.tile("tile/8/0/000").unwrap(), Some(written.as_bytes().to_vec()));
+            assert_eq!(state.tile("tile/8/0/000", |_| true).unwrap(), Some(written.as_bytes().to_vec()));
         }
     }
 

@@ -10,6 +10,7 @@ use futures_util::{StreamExt, stream};
 use super::error::{Answer, Shared, SumdbError};
 use super::lookup::Reply;
 use super::prover::Prover;
+use super::tiles::EarlyTiles;
 use crate::base::flight::Cancelled;
 use gomodule::module::ModuleVersion;
 
@@ -31,6 +32,22 @@ pub(super) struct Batch<'a> {
     pub(super) answered: &'a AtomicUsize,
 }
 
+/// Replies that are not proved yet, and tiles that prove them, under way.
+#[derive(Default)]
+struct Replies {
+    replies: Vec<Reply>,
+    early: EarlyTiles,
+}
+
+/// What became of a batch of requests.
+#[derive(Default)]
+struct Requested {
+    replies: Replies,
+    failed: Vec<(ModuleVersion, Answer)>,
+    /// The database cannot be reached.
+    lost: Option<Arc<SumdbError>>,
+}
+
 impl Batch<'_> {
     pub(super) async fn lookup(&self, modules: &[ModuleVersion]) -> Vec<Answer> {
         let mut answers: HashMap<ModuleVersion, Answer> = HashMap::new();
@@ -41,12 +58,18 @@ impl Batch<'_> {
             modules.iter().filter(|module| !answers.contains_key(*module)).cloned().collect();
         missing.sort_unstable();
         missing.dedup();
-        let mut lost = None;
+        // While one batch is proved, the next one is requested.
+        let (mut lost, mut replies) = (None, Replies::default());
         for batch in missing.chunks(MAX_BATCH) {
-            if lost.is_none() {
-                lost = self.fetch(batch, &mut answers).await.err();
+            if lost.is_some() {
+                break;
             }
+            let (requested, proved) = tokio::join!(self.request(batch), self.prove(std::mem::take(&mut replies)));
+            answers.extend(proved);
+            answers.extend(requested.failed);
+            (replies, lost) = (requested.replies, requested.lost);
         }
+        answers.extend(self.prove(replies).await);
         // The database cannot be reached: what has no answer by now gets none.
         if let Some(error) = lost {
             let unanswered = missing.into_iter().filter(|module| !answers.contains_key(module)).collect::<Vec<_>>();
@@ -63,23 +86,15 @@ impl Batch<'_> {
         found.collect::<Vec<_>>().await.into_iter().flatten().collect()
     }
 
-    /// Requests and proves the records. After an error, modules without an answer get that error.
-    async fn fetch(&self, modules: &[ModuleVersion], answers: &mut HashMap<ModuleVersion, Answer>) -> Shared<()> {
-        let (remote, mut replies) = (self.prover.remote(), Vec::new());
-        let requested = remote.unless_silent(SILENCE, self.request(modules, &mut replies, answers)).await;
-        if !replies.is_empty() {
-            answers.extend(self.prove(replies).await);
-        }
+    /// Requests the records, and the tiles that prove them in every tree. Ends with an error if the database cannot be reached.
+    async fn request(&self, modules: &[ModuleVersion]) -> Requested {
+        let mut requested = Requested::default();
+        let request = self.request_into(modules, &mut requested);
+        requested.lost = self.prover.remote().unless_silent(SILENCE, request).await.err();
         requested
     }
 
-    /// Requests the records. Ends with the error if the database cannot be reached.
-    async fn request(
-        &self,
-        modules: &[ModuleVersion],
-        replies: &mut Vec<Reply>,
-        answers: &mut HashMap<ModuleVersion, Answer>,
-    ) -> Shared<()> {
+    async fn request_into(&self, modules: &[ModuleVersion], requested: &mut Requested) -> Shared<()> {
         self.prover.ready().await?;
         let remote = self.prover.remote();
         let requests = stream::iter(modules).map(|module| async move {
@@ -88,14 +103,21 @@ impl Batch<'_> {
             self.answered.fetch_add(1, Ordering::Relaxed);
             (module, reply, remote.arrived() == before)
         });
-        let mut requests = std::pin::pin!(requests.buffer_unordered(self.at_once.max(1)));
-        while let Some((module, reply, was_silent)) = requests.next().await {
-            match reply {
-                Ok(reply) => replies.push(reply),
-                Err(error) if was_silent && error.is_lost() => return Err(error),
-                Err(error) => {
-                    answers.insert(module.clone(), Err(error));
+        let at_once = self.at_once.max(1);
+        let mut requests = std::pin::pin!(requests.buffer_unordered(at_once).ready_chunks(at_once));
+        while let Some(answers) = requests.next().await {
+            let Replies { replies, early } = &mut requested.replies;
+            let (before, mut lost) = (replies.len(), None);
+            for (module, reply, was_silent) in answers {
+                match reply {
+                    Ok(reply) => replies.push(reply),
+                    Err(error) if was_silent && error.is_lost() => lost = Some(error),
+                    Err(error) => requested.failed.push((module.clone(), Err(error))),
                 }
+            }
+            self.prover.request_early(early, &replies[before..]);
+            if let Some(error) = lost {
+                return Err(error);
             }
         }
         Ok(())
@@ -103,10 +125,13 @@ impl Batch<'_> {
 
     /// Proves all replies under one head. If a tile is missing or wrong, proves them one by one, so that only the modules
     /// under that tile fail.
-    async fn prove(&self, replies: Vec<Reply>) -> Vec<(ModuleVersion, Answer)> {
+    async fn prove(&self, Replies { replies, early }: Replies) -> Vec<(ModuleVersion, Answer)> {
+        if replies.is_empty() {
+            return Vec::new();
+        }
         let modules: Vec<ModuleVersion> = replies.iter().map(|reply| reply.module().clone()).collect();
         let remote = self.prover.remote();
-        match remote.unless_silent(SILENCE, self.prover.prove(replies.clone())).await {
+        match remote.unless_silent(SILENCE, self.prover.prove(replies.clone(), early)).await {
             Ok(proved) => modules.into_iter().zip(proved).collect(),
             Err(error) if matches!(*error, SumdbError::Fork(..)) || error.is_lost() || replies.len() == 1 => {
                 modules.into_iter().map(|module| (module, Err(Arc::clone(&error)))).collect()

@@ -20,6 +20,7 @@ use super::prover::Prover;
 use super::record::ModuleRecord;
 use super::remote::Remote;
 use super::tiles::Tiles;
+use super::writes::Writes;
 use crate::base::clock::Clock;
 use crate::base::flight::Flights;
 use crate::base::recent::Recent;
@@ -42,6 +43,7 @@ pub struct Client {
     pub(super) remote: Remote,
     pub(super) tiles: Tiles,
     pub(super) merger: Arc<Merger>,
+    writes: Writes,
     prover: Arc<Prover>,
     first_asked: Arc<FirstAskedList>,
     records: Arc<Cache<ModuleVersion, Arc<ModuleRecord>>>,
@@ -62,9 +64,11 @@ impl Client {
         let remote = Remote::new(database, http, clock)?;
         let database = Arc::clone(&remote.database);
         let state = Arc::new(store.database(database.name(), &database.key().to_string())?);
-        let tiles = Tiles::new(Arc::clone(&state), remote.clone());
+        let writes = Writes::default();
+        let tiles = Tiles::new(Arc::clone(&state), remote.clone(), writes.clone());
         let merger = Arc::new(Merger::open(database, Arc::clone(&state), tiles.clone(), anchor, clock)?);
-        let prover = Prover::new(Arc::clone(&state), remote.clone(), tiles.clone(), Arc::clone(&merger));
+        let prover =
+            Prover::new(Arc::clone(&state), remote.clone(), tiles.clone(), Arc::clone(&merger), writes.clone());
         Ok(Self {
             clock,
             first_asked: Arc::new(FirstAskedList::new(Arc::clone(&state))),
@@ -77,6 +81,7 @@ impl Client {
             remote,
             tiles,
             merger,
+            writes,
         })
     }
 
@@ -168,9 +173,16 @@ impl Client {
     }
 
     /// The proved record of each of `modules`, in their order. At most `at_once` requests run at a time; `answered` counts
-    /// the answers.
+    /// the answers. What was proved may still be written to the disk: see [`Self::written`].
     pub async fn lookup_all(&self, modules: &[ModuleVersion], at_once: usize, answered: &AtomicUsize) -> Vec<Answer> {
-        Batch { prover: &self.prover, at_once, answered }.lookup(modules).await
+        let batch = Batch { prover: &self.prover, at_once, answered };
+        // Large, and awaited in many places.
+        Box::pin(batch.lookup(modules)).await
+    }
+
+    /// Returns once what was proved so far is written to the disk.
+    pub async fn written(&self) {
+        self.writes.ended().await;
     }
 
     /// The trusted head; if there is none yet, the database is asked for its latest.

@@ -124,7 +124,8 @@ impl Databases {
     }
 
     /// The proved record of each of `modules`. The first database is asked for all, the next one for those that the first
-    /// does not have. At most `at_once` requests run at a time; `answered` counts the answers of the first database.
+    /// does not have. At most `at_once` requests run at a time; `answered` counts the answers of the first database. What was
+    /// proved may still be written to the disk: see [`Self::written`].
     pub async fn lookup_all(
         &self,
         modules: &[ModuleVersion],
@@ -143,6 +144,13 @@ impl Databases {
             open.extend(answers.iter().filter(|(_, answer)| leads_on(answer)).map(|(module, _)| module.clone()));
         }
         answers
+    }
+
+    /// Returns once what was proved so far is written to the disk. A process that ends earlier loses it, and asks again.
+    pub async fn written(&self) {
+        for client in &*self.0 {
+            client.written().await;
+        }
     }
 
     /// How old a proved record is at the time `now`, measured by the observed heads, for a rule that requires `min`.

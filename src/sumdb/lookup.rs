@@ -12,8 +12,8 @@
 
 use tlog::{
     AuthenticTiles, CheckpointError, Comparison, ComparisonError, Decision, ForkEvidence, LookupReply, Node,
-    Observation, PlanError, RecordError, RecordId, SUMDB_ORIGIN, SignedCheckpoint, TileError, TileHeight, TilePlan,
-    Timeline, TreeSize, VerifierKey,
+    Observation, PlanError, RecordError, RecordId, SUMDB_ORIGIN, SignedCheckpoint, Tile, TileError, TileHeight,
+    TilePlan, Timeline, TreeSize, VerifierKey,
 };
 
 use super::record::{ModuleRecord, ModuleRecordError};
@@ -105,6 +105,13 @@ impl Reply {
     /// The requested module version.
     pub fn module(&self) -> &ModuleVersion {
         &self.module
+    }
+
+    /// The tiles that prove its record in every later tree, too: the full ones.
+    pub(super) fn lasting_tiles(&self) -> Vec<Tile> {
+        let leaf = Node { level: 0, index: self.unproved.id().get() };
+        let plan = TilePlan::new(*self.head.head(), TileHeight::SUMDB, &[leaf]);
+        plan.map_or(Vec::new(), |plan| plan.tiles().iter().filter(|tile| tile.is_full()).copied().collect())
     }
 
     /// Whether it came with this head.

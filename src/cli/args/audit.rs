@@ -30,7 +30,7 @@ pub(in crate::cli) struct AuditArgs {
     pub(in crate::cli) offline: bool,
 
     /// Number of lookups at the same time
-    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(in crate::cli) concurrency: u16,
 
     #[command(flatten)]

@@ -31,7 +31,7 @@ use gomodule::module::{ModuleVersion, Patterns};
 /// The variable with the secret key itself.
 const KEY_VARIABLE: &str = "SUMGATE_CACHE_KEY";
 /// Lookups at the same time, as for an audit.
-const AT_ONCE: usize = 128;
+const AT_ONCE: usize = 512;
 /// A key has about 100 bytes.
 const MAX_KEY_FILE: u64 = 4 << 10;
 /// A program that gets the key from a secret store, and writes it to a pipe, takes a second or two.
@@ -176,6 +176,7 @@ impl RunCaches {
         let (policy, base_policy) = (policies.now.clone(), policies.base.clone().map(|(_, policy)| policy));
         let audit = Audit { databases, exempt, at_once: AT_ONCE, policy, base_policy, now: SystemTime::now() };
         let mut report = audit.run(&entries, &AtomicUsize::new(0)).await;
+        audit.databases.written().await;
         // An exception may be for modules of the mirror.
         report.findings.retain(|finding| finding.code != Code::UnusedException);
         if report.misbehaviour.is_some() {

@@ -1,6 +1,8 @@
 //! A client of a log in memory, with a clock that the test moves.
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test may touch the world, and panic")]
 
+mod batches;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard};
