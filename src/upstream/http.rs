@@ -1,6 +1,7 @@
 //! The only HTTP client of the program, so that its timeouts, redirects and limits hold everywhere.
 
 mod coding;
+mod condition;
 pub(super) mod error;
 mod pace;
 
@@ -15,6 +16,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use self::coding::Gunzip;
+pub(super) use self::condition::Condition;
 pub use self::error::HttpError;
 use self::pace::Pace;
 use super::config::UpstreamConfig;
@@ -80,32 +82,6 @@ pub(super) struct Answer {
     pub(super) elsewhere: bool,
     /// Of the client.
     arrived: Arc<AtomicU64>,
-}
-
-/// The condition of a request.
-#[derive(Clone, Debug)]
-pub(super) enum Condition {
-    None,
-    /// Only if the entity tag differs from this one (RFC 9110 section 13.1.2). The answer may be 304.
-    Unless(String),
-    /// From this byte on, if the entity tag is still this one (sections 13.1.5 and 14.2). The answer may be 206.
-    From(u64, String),
-}
-
-impl Condition {
-    fn headers(&self) -> HeaderMap {
-        let headers = match self {
-            Self::None => vec![],
-            Self::Unless(tag) => vec![(header::IF_NONE_MATCH, tag.clone())],
-            Self::From(first, tag) => vec![(header::RANGE, format!("bytes={first}-")), (header::IF_RANGE, tag.clone())],
-        };
-        // The tags came from a header, so they are valid in one.
-        headers.into_iter().filter_map(|(name, value)| Some((name, HeaderValue::from_str(&value).ok()?))).collect()
-    }
-
-    fn met(&self, status: StatusCode) -> bool {
-        matches!((self, status.as_u16()), (_, 200) | (Self::Unless(_), 304) | (Self::From(..), 206))
-    }
 }
 
 impl HttpClient {

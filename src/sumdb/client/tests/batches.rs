@@ -8,34 +8,32 @@ use super::*;
 /// More than are stored one by one.
 const MODULES: usize = 40;
 
-impl Bench {
-    /// A log with many modules, whose records are in several tiles.
-    fn of_many() -> (Self, Vec<ModuleVersion>) {
-        let bench = Self::new();
-        let mut script = bench.script();
-        let add = |n: usize| {
-            script.world.pad(100);
-            script.world.add_simple(&format!("example.com/many/m{n}@v1.0.0"), "", &format!("package m{n}\n"))
-        };
-        let modules = (0..MODULES).map(add).collect();
-        drop(script);
-        (bench, modules)
-    }
+/// A log with many modules, whose records are in several tiles.
+fn many() -> (Bench, Vec<ModuleVersion>) {
+    let bench = Bench::new();
+    let mut script = bench.script();
+    let add = |n: usize| {
+        script.world.pad(100);
+        script.world.add_simple(&format!("example.com/many/m{n}@v1.0.0"), "", &format!("package m{n}\n"))
+    };
+    let modules = (0..MODULES).map(add).collect();
+    drop(script);
+    (bench, modules)
+}
 
-    /// The file of records.
-    fn records(&self) -> PathBuf {
-        let database = std::fs::read_dir(self.folder.path().join("sumdb")).unwrap().next().unwrap().unwrap();
-        database.path().join("records")
-    }
+/// The file of records.
+fn records(bench: &Bench) -> PathBuf {
+    let database = std::fs::read_dir(bench.folder.path().join("sumdb")).unwrap().next().unwrap().unwrap();
+    database.path().join("records")
+}
 
-    /// Looks up all in a process of its own, which ends when everything is written. Returns the number of lookups.
-    async fn look_up(&self, modules: &[ModuleVersion]) -> usize {
-        self.script().asked.clear();
-        let client = self.client();
-        all(&client, modules).await;
-        client.written().await;
-        self.lookups()
-    }
+/// Looks up all in a process of its own, which ends when everything is written. Returns the number of lookups.
+async fn look_up(bench: &Bench, modules: &[ModuleVersion]) -> usize {
+    bench.script().asked.clear();
+    let client = bench.client();
+    all(&client, modules).await;
+    client.written().await;
+    bench.lookups()
 }
 
 async fn all(client: &Client, modules: &[ModuleVersion]) {
@@ -46,59 +44,59 @@ async fn all(client: &Client, modules: &[ModuleVersion]) {
 
 #[tokio::test(start_paused = true)]
 async fn one_changed_record_among_good_ones_is_requested_again() {
-    let (bench, modules) = Bench::of_many();
-    assert_eq!(bench.look_up(&modules).await, MODULES);
-    assert!(!bench.records().with_file_name("record").exists() && !bench.records().with_file_name("tile").exists());
-    assert_eq!(bench.look_up(&modules).await, 0, "all are read from one file");
-    let text = std::fs::read_to_string(bench.records()).unwrap();
+    let (bench, modules) = many();
+    assert_eq!(look_up(&bench, &modules).await, MODULES);
+    assert!(!records(&bench).with_file_name("record").exists() && !records(&bench).with_file_name("tile").exists());
+    assert_eq!(look_up(&bench, &modules).await, 0, "all are read from one file");
+    let text = std::fs::read_to_string(records(&bench)).unwrap();
     let start = text.find("example.com/many/m7@v1.0.0\t").unwrap();
     let extra = start + text[start..].find("extra ").unwrap() + 10;
     let mut bytes = text.into_bytes();
     bytes[extra] = if bytes[extra] == b'A' { b'B' } else { b'A' };
-    std::fs::write(bench.records(), bytes).unwrap();
-    assert_eq!(bench.look_up(&modules).await, 1);
-    assert_eq!(bench.look_up(&modules).await, 0, "it is stored again");
+    std::fs::write(records(&bench), bytes).unwrap();
+    assert_eq!(look_up(&bench, &modules).await, 1);
+    assert_eq!(look_up(&bench, &modules).await, 0, "it is stored again");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_record_of_another_module_under_its_name_is_requested_again() {
-    let (bench, modules) = Bench::of_many();
-    bench.look_up(&modules).await;
-    let text = std::fs::read_to_string(bench.records()).unwrap();
+    let (bench, modules) = many();
+    look_up(&bench, &modules).await;
+    let text = std::fs::read_to_string(records(&bench)).unwrap();
     let swapped = text.replace("example.com/many/m1@v1.0.0\t", "example.com/many/other@v1.0.0\t");
     let swapped = swapped.replace("example.com/many/m2@v1.0.0\t", "example.com/many/m1@v1.0.0\t");
-    std::fs::write(bench.records(), swapped).unwrap();
-    assert_eq!(bench.look_up(&modules).await, 2);
+    std::fs::write(records(&bench), swapped).unwrap();
+    assert_eq!(look_up(&bench, &modules).await, 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn after_a_crash_before_the_end_of_the_file_only_what_is_lost_is_requested() {
-    let (bench, modules) = Bench::of_many();
-    bench.look_up(&modules).await;
-    let whole = std::fs::read(bench.records()).unwrap();
+    let (bench, modules) = many();
+    look_up(&bench, &modules).await;
+    let whole = std::fs::read(records(&bench)).unwrap();
     let lines = whole.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count();
     assert_eq!(lines, MODULES);
-    std::fs::write(bench.records(), &whole[..whole.len() / 2]).unwrap();
-    let lost = bench.look_up(&modules).await;
+    std::fs::write(records(&bench), &whole[..whole.len() / 2]).unwrap();
+    let lost = look_up(&bench, &modules).await;
     assert!((MODULES / 3..MODULES).contains(&lost), "{lost}");
-    assert_eq!(bench.look_up(&modules).await, 0);
-    std::fs::remove_file(bench.records()).unwrap();
-    assert_eq!(bench.look_up(&modules).await, MODULES);
+    assert_eq!(look_up(&bench, &modules).await, 0);
+    std::fs::remove_file(records(&bench)).unwrap();
+    assert_eq!(look_up(&bench, &modules).await, MODULES);
 }
 
 #[tokio::test(start_paused = true)]
 async fn two_processes_at_once_store_what_a_third_reads() {
-    let (bench, modules) = Bench::of_many();
+    let (bench, modules) = many();
     let (one, two) = (bench.client(), bench.client());
     let (first, last) = modules.split_at(MODULES / 2);
     tokio::join!(all(&one, first), all(&two, last));
     tokio::join!(one.written(), two.written());
-    assert_eq!(bench.look_up(&modules).await, 0);
+    assert_eq!(look_up(&bench, &modules).await, 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_written_later_is_not_requested_again_by_the_same_process() {
-    let (bench, modules) = Bench::of_many();
+    let (bench, modules) = many();
     let client = bench.client();
     all(&client, &modules).await;
     assert_eq!(bench.lookups(), MODULES);
@@ -108,7 +106,7 @@ async fn what_is_written_later_is_not_requested_again_by_the_same_process() {
 
 #[tokio::test(start_paused = true)]
 async fn lookups_at_once_share_their_tiles() {
-    let (bench, modules) = Bench::of_many();
+    let (bench, modules) = many();
     let client = bench.client();
     for answer in join_all(modules.iter().map(|module| client.lookup(module))).await {
         answer.unwrap();
@@ -121,7 +119,7 @@ async fn lookups_at_once_share_their_tiles() {
 
 #[tokio::test(start_paused = true)]
 async fn a_tile_that_does_not_come_delays_only_the_records_under_it() {
-    let (bench, modules) = Bench::of_many();
+    let (bench, modules) = many();
     let client = bench.client();
     let (hello, last) = (hello(), &modules[MODULES - 1]);
     let tile = |module: &ModuleVersion| {
