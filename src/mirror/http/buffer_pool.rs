@@ -4,20 +4,27 @@ use std::fs::File;
 use std::io::{self, IoSliceMut};
 use std::os::unix::fs::FileExt;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 
 use crate::base::lock::lock;
 
 /// One read. Large enough that the copying costs more than the call, small enough for a core's cache, for thousands of slow
-/// clients, and for the usual room in a socket.
-const PIECE: usize = 128 << 10;
+/// clients, and for the room in a socket: none is left over that would have to wait.
+const PIECE: usize = 64 << 10;
+/// For all pieces that were read and not sent yet, in bytes. The less of it is left, the smaller are the next pieces, down to the
+/// smallest size: for the most connections at most 128 MiB more, if each of them held one.
+const MEMORY: usize = 16 << 20;
+/// The part of what is left that one piece may take: the first two hundred are whole.
+const PART: usize = 64;
 /// The sizes of memory that is reused. A shorter piece takes the smallest that is enough, and at most twice its length: a thousand
 /// slow clients must not hold a thousand large ones.
-const SIZES: [usize; 4] = [PIECE / 8, PIECE / 4, PIECE / 2, PIECE];
-/// Free pieces of each size: 7.5 MiB in all.
+const SIZES: [usize; 3] = [PIECE / 4, PIECE / 2, PIECE];
+/// Free pieces of each size: 3.5 MiB in all.
 const MAX_FREE: usize = 32;
 
+static IN_USE: AtomicUsize = AtomicUsize::new(0);
 static FREE: [Mutex<Vec<Box<[u8]>>>; SIZES.len()] = [const { Mutex::new(Vec::new()) }; SIZES.len()];
 
 /// Memory for one piece; it returns to the pool when the piece was sent.
@@ -52,13 +59,21 @@ pub(super) fn read(file: &File, offset: u64, left: u64) -> io::Result<Bytes> {
 
 impl Piece {
     fn of(left: u64) -> Self {
-        let length = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
-        let Some(nth) = SIZES.iter().position(|size| length <= *size).filter(|_| length > SIZES[0] / 2) else {
-            return Self { memory: vec![0; length].into_boxed_slice(), length };
-        };
-        let free = lock(&FREE[nth]).pop();
-        Self { memory: free.unwrap_or_else(|| vec![0; SIZES[nth]].into_boxed_slice()), length }
+        let most = largest(IN_USE.load(Ordering::Relaxed));
+        let length = usize::try_from(left).unwrap_or(PIECE).min(most);
+        let nth = SIZES.iter().position(|size| length <= *size).filter(|_| length > SIZES[0] / 2);
+        let free = nth.and_then(|nth| lock(&FREE[nth]).pop());
+        let size = nth.map_or(length, |nth| SIZES[nth]);
+        let memory = free.unwrap_or_else(|| vec![0; size].into_boxed_slice());
+        IN_USE.fetch_add(memory.len(), Ordering::Relaxed);
+        Self { memory, length }
     }
+}
+
+/// The largest piece while others have so many bytes.
+fn largest(in_use: usize) -> usize {
+    let part = MEMORY.saturating_sub(in_use) / PART;
+    SIZES.into_iter().rev().find(|size| *size <= part).unwrap_or(SIZES[0])
 }
 
 impl AsRef<[u8]> for Piece {
@@ -69,6 +84,7 @@ impl AsRef<[u8]> for Piece {
 
 impl Drop for Piece {
     fn drop(&mut self) {
+        IN_USE.fetch_sub(self.memory.len(), Ordering::Relaxed);
         let Some(nth) = SIZES.iter().position(|size| self.memory.len() == *size) else { return };
         let mut free = lock(&FREE[nth]);
         if free.len() < MAX_FREE {
@@ -101,6 +117,16 @@ mod tests {
             }
             assert_eq!(all.concat(), whole);
         }
+    }
+
+    #[test]
+    fn pieces_get_smaller_while_others_hold_much() {
+        assert_eq!([0, 12 << 20, MEMORY - 1, 10 * MEMORY].map(largest), [PIECE, PIECE, PIECE / 4, PIECE / 4]);
+        let (mut in_use, mut clients) = (0, 0);
+        while clients < 500 {
+            (in_use, clients) = (in_use + largest(in_use), clients + 1);
+        }
+        assert!(in_use < 24 << 20, "{in_use} for 500 clients");
     }
 
     #[test]

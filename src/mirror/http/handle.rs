@@ -84,22 +84,24 @@ impl Handler {
     async fn get(&self, uri: &Uri, headers: &HeaderMap) -> Result<Response<Body>, MirrorError> {
         let databases = &self.pipeline.context.expectations.databases;
         let trusted = |id| Some(databases.at(id).trusted_size()?.get());
-        if let Some(response) = self.cache.get(uri.path(), headers, trusted) {
-            return Ok(response);
+        let kept = self.cache.get(uri.path(), headers, trusted);
+        let parsed;
+        let route = if let Some(kept) = &kept {
+            kept.route()
+        } else {
+            parsed = route(uri.path(), &self.base, &databases.names())?;
+            &parsed
+        };
+        self.admit(route).await?;
+        if let Some(kept) = &kept {
+            return Ok(kept.response());
         }
-        let route = route(uri.path(), &self.base, &databases.names())?;
-        match &route {
-            // A file is refused where it is released, which is recorded.
-            Route::Module(Request::File(Artifact { kind: Kind::Mod | Kind::Zip, .. })) | Route::Home => {}
-            Route::Module(request) => self.pipeline.may_name(request.module()).await?,
-            Route::Database(_, DatabaseRequest::Lookup(module)) => self.pipeline.may_name(&module.path).await?,
-            Route::Database(..) => {}
-        }
+        let to = (uri.path(), route);
         Ok(match route {
             Route::Home => respond::small(BodyKind::Text, self.home()),
             Route::Module(request) if forbids_download(headers) => {
-                match (stored(&self.pipeline, &request).await?, request) {
-                    (None, Request::File(artifact)) => self.file(uri.path(), headers, artifact).await?,
+                match (stored(&self.pipeline, request).await?, request) {
+                    (None, Request::File(artifact)) => self.file(to, headers, artifact).await?,
                     (None, request) => return Err(MirrorError::NotStored(request.to_string())),
                     (Some(list), Request::List(_)) => respond::cached(BodyKind::Text, list),
                     (Some(info), _) => respond::cached(BodyKind::Resolved, info),
@@ -111,33 +113,56 @@ impl Handler {
                 let pinned = self.pipeline.context.expectations.exempt.exempts(&artifact.module.path);
                 match info.freshness {
                     Freshness::Fresh if pinned => respond::small(BodyKind::Info, info.body),
-                    Freshness::Fresh => self.cache.keep(uri.path(), respond::small(BodyKind::Info, info.body), None),
+                    Freshness::Fresh => self.cache.keep(to, respond::small(BodyKind::Info, info.body), None),
                     _ => respond::cached(BodyKind::Resolved, info),
                 }
             }
-            Route::Module(Request::File(artifact)) => self.file(uri.path(), headers, artifact).await?,
+            Route::Module(Request::File(artifact)) => self.file(to, headers, artifact).await?,
             Route::Module(Request::Query(path, query)) => {
-                respond::cached(BodyKind::Resolved, self.pipeline.infos.query(&path, &query).await?)
+                respond::cached(BodyKind::Resolved, self.pipeline.infos.query(path, query).await?)
             }
             Route::Module(Request::List(path)) => {
-                respond::cached(BodyKind::Text, self.pipeline.lists.list(&path).await?)
+                respond::cached(BodyKind::Text, self.pipeline.lists.list(path).await?)
             }
             Route::Module(Request::Latest(path)) => {
-                respond::cached(BodyKind::Resolved, self.pipeline.lists.latest(&path).await?)
+                respond::cached(BodyKind::Resolved, self.pipeline.lists.latest(path).await?)
             }
-            Route::Database(id, asked) => self.sumdb(uri.path(), id, asked).await?,
+            Route::Database(id, asked) => self.sumdb(to, *id, asked).await?,
         })
     }
 
-    async fn file(&self, path: &str, headers: &HeaderMap, artifact: Artifact) -> Result<Response<Body>, MirrorError> {
-        let Admitted { file: released, warnings } = self.pipeline.release(&artifact).await?;
+    /// What must hold before a route is answered, also from the cache: every request comes here first. What decides by the client,
+    /// and what is recorded of each request, belongs here too.
+    async fn admit(&self, route: &Route) -> Result<(), MirrorError> {
+        match route {
+            // A file is refused where it is released, which is recorded (`Pipeline::release`). The cache has no zips, and the policy
+            // refuses nothing else.
+            Route::Module(Request::File(Artifact { kind: Kind::Mod | Kind::Zip, .. })) | Route::Home => Ok(()),
+            Route::Module(request) => self.pipeline.may_name(request.module()).await,
+            Route::Database(_, DatabaseRequest::Lookup(module)) => self.pipeline.may_name(&module.path).await,
+            Route::Database(..) => Ok(()),
+        }
+    }
+
+    async fn file(
+        &self,
+        to: (&str, &Route),
+        headers: &HeaderMap,
+        artifact: &Artifact,
+    ) -> Result<Response<Body>, MirrorError> {
+        let Admitted { file: released, warnings } = self.pipeline.release(artifact).await?;
         let mut response = respond::file(headers, artifact.kind, &released);
         respond::warn(&mut response, &warnings);
         let is_go_mod = artifact.kind == Kind::Mod;
-        if is_go_mod { self.go_mod(path, response, artifact, released).await } else { Ok(response) }
+        if is_go_mod { self.go_mod(to, response, artifact, released).await } else { Ok(response) }
     }
 
-    async fn sumdb(&self, path: &str, id: DatabaseId, asked: DatabaseRequest) -> Result<Response<Body>, MirrorError> {
+    async fn sumdb(
+        &self,
+        to: (&str, &Route),
+        id: DatabaseId,
+        asked: &DatabaseRequest,
+    ) -> Result<Response<Body>, MirrorError> {
         let client = &self.pipeline.context.expectations.databases.at(id);
         Ok(match asked {
             DatabaseRequest::Supported => respond::small(BodyKind::Text, Bytes::new()),
@@ -146,13 +171,13 @@ impl Handler {
                 respond::small(BodyKind::Text, Bytes::copy_from_slice(head.note().as_bytes()))
             }
             DatabaseRequest::Lookup(module) => {
-                let (reply, size) = self.lookup(id, &module).await?;
+                let (reply, size) = self.lookup(id, module).await?;
                 let response = respond::small(BodyKind::Text, Bytes::from(reply));
-                self.cache.keep(path, response, Some((id, size)))
+                self.cache.keep(to, response, Some((id, size)))
             }
             DatabaseRequest::Tile(tile) => {
-                let bytes = client.tile(&tile).await?;
-                self.cache.keep(path, respond::small(BodyKind::Tile, bytes), None)
+                let bytes = client.tile(tile).await?;
+                self.cache.keep(to, respond::small(BodyKind::Tile, bytes), None)
             }
         })
     }
@@ -160,9 +185,9 @@ impl Handler {
     /// A small go.mod is sent from memory, once what was read is known to be what was hashed.
     async fn go_mod(
         &self,
-        path: &str,
+        to: (&str, &Route),
         mut response: Response<Body>,
-        artifact: Artifact,
+        artifact: &Artifact,
         released: Released,
     ) -> Result<Response<Body>, MirrorError> {
         let whole = response.status() == StatusCode::OK && released.identity().size() <= MAX_ANSWER as u64;
@@ -171,10 +196,11 @@ impl Handler {
             return Ok(response);
         }
         // If it changed, the open file must not be sent either.
+        let artifact = artifact.clone();
         let failed = move |cause| ReleaseError::read(&artifact, cause);
         let go_mod = blocking(&Arc::new(released), move |released| released.go_mod().map_err(failed)).await?;
         *response.body_mut() = Body::Memory(go_mod);
-        Ok(self.cache.keep(path, response, None))
+        Ok(self.cache.keep(to, response, None))
     }
 
     /// The record under the newest trusted head, so that all clients converge on one head.
@@ -255,7 +281,8 @@ mod tests {
         let released = handler.pipeline.release(&artifact).await.unwrap().file;
         let answered = async || {
             let response = respond::file(&HeaderMap::new(), Kind::Mod, &released);
-            handler.go_mod("/a", response, artifact.clone(), released.clone()).await
+            let route = Route::Module(Request::File(artifact.clone()));
+            handler.go_mod(("/a", &route), response, &artifact, released.clone()).await
         };
         assert_eq!(answered().await.unwrap().status(), StatusCode::OK);
         let stored = folder.path().join("proxy").join(artifact.path());

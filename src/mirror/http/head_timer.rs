@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use tokio::time::Sleep;
 
+use crate::base::clock::Clock;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct HeadTimeouts {
     /// For the whole first head of a connection.
@@ -38,7 +40,10 @@ pub(super) struct HeadTimer {
     /// The answers when the present wait began.
     seen: u64,
     wait: Wait,
+    /// Whether `sleep` runs for this wait. It is used again for the next one, which costs less than another one.
+    is_running: bool,
     sleep: Option<Pin<Box<Sleep>>>,
+    clock: Clock,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -62,8 +67,8 @@ impl Drop for Answering {
 }
 
 impl HeadTimer {
-    pub(super) fn new(timeouts: HeadTimeouts, answers: Answers) -> Self {
-        Self { timeouts, answers, seen: 0, wait: Wait::First, sleep: None }
+    pub(super) fn new(timeouts: HeadTimeouts, answers: Answers, clock: Clock) -> Self {
+        Self { timeouts, answers, seen: 0, wait: Wait::First, is_running: false, sleep: None, clock }
     }
 
     /// A read, or an error once the wait for it was too long. While a request is answered there is no limit. Bytes that come
@@ -72,7 +77,7 @@ impl HeadTimer {
         let is_answering = self.update();
         if read.is_ready() {
             if self.wait == Wait::Idle && !is_answering {
-                (self.wait, self.sleep) = (Wait::Head, None);
+                (self.wait, self.is_running) = (Wait::Head, false);
             }
             return read;
         }
@@ -85,8 +90,7 @@ impl HeadTimer {
             Wait::Idle => idle,
             Wait::Head => head,
         };
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
-        ready!(sleep.as_mut().poll(context));
+        ready!(self.poll_sleep(timeout, context));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
@@ -96,19 +100,31 @@ impl HeadTimer {
         if self.update() || self.wait != Wait::Idle {
             return;
         }
-        self.sleep = None;
+        self.is_running = false;
         if written.is_ready() {
-            let sleep = self.sleep.insert(Box::pin(tokio::time::sleep(self.timeouts.idle)));
             // Only so that it wakes the connection: `bound` looks whether it is over.
-            let _ = sleep.as_mut().poll(context);
+            let _ = self.poll_sleep(self.timeouts.idle, context);
         }
+    }
+
+    /// Whether the wait is over; starts it first if it does not run.
+    fn poll_sleep(&mut self, timeout: Duration, context: &mut Context<'_>) -> Poll<()> {
+        if !self.is_running {
+            let end = self.clock.steady() + timeout;
+            match &mut self.sleep {
+                Some(sleep) => sleep.as_mut().reset(end),
+                None => self.sleep = Some(Box::pin(tokio::time::sleep_until(end))),
+            }
+            self.is_running = true;
+        }
+        self.sleep.as_mut().map_or(Poll::Pending, |sleep| sleep.as_mut().poll(context))
     }
 
     /// Notices that an answer began or ended. Returns whether one is under way.
     fn update(&mut self) -> bool {
         let now = self.answers.0.load(Ordering::Acquire);
         if now != self.seen {
-            (self.seen, self.wait, self.sleep) = (now, Wait::Idle, None);
+            (self.seen, self.wait, self.is_running) = (now, Wait::Idle, false);
         }
         now % 2 == 1
     }
@@ -152,7 +168,7 @@ mod tests {
         // Nothing waits for an acknowledgement, which takes real time.
         client.set_nodelay(true).unwrap();
         let (stream, answers) = (Arc::new(listener.accept().await.unwrap().0), Answers::default());
-        let socket = TokioIo::new(Socket::of(Arc::clone(&stream), TIMEOUTS, answers.clone()));
+        let socket = TokioIo::new(Socket::of(Arc::clone(&stream), TIMEOUTS, answers.clone(), Clock::System));
         let service = service_fn(move |_: hyper::Request<hyper::body::Incoming>| {
             let (stream, answering) = (Arc::clone(&stream), answers.begin());
             async move {

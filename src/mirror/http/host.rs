@@ -74,8 +74,8 @@ impl Hosts {
         match self {
             Self::Own(own) => own == host,
             Self::Named(names) => without_port(host).is_some_and(|name| {
-                let name = canonical(name);
-                is_address(&name) || name == "localhost" || names.contains(&name)
+                let is_known = |name: String| is_address(&name) || name == "localhost" || names.contains(&name);
+                is_address(name) || is_known(canonical(name))
             }),
         }
     }

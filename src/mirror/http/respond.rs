@@ -69,7 +69,7 @@ pub(super) fn cached(kind: BodyKind, cached: Cached) -> Response<Body> {
         set(response.headers_mut(), header::WARNING, warning);
     }
     if !matches!(cached.freshness, Freshness::Stored | Freshness::NewestUnknown) {
-        set(response.headers_mut(), header::AGE, &cached.age.as_secs().to_string());
+        set_text(response.headers_mut(), header::AGE, cached.age.as_secs().to_string());
     }
     response
 }
@@ -137,7 +137,7 @@ pub(super) fn file(request: &HeaderMap, kind: Kind, released: &Released) -> Resp
     let headers = response.headers_mut();
     set(headers, header::CACHE_CONTROL, IMMUTABLE);
     set(headers, header::ACCEPT_RANGES, "bytes");
-    set(headers, header::ETAG, &tag);
+    set_text(headers, header::ETAG, tag.clone());
     set(headers, header::CONTENT_TYPE, if kind == Kind::Zip { "application/zip" } else { TEXT });
     if request.get(header::IF_NONE_MATCH).is_some_and(|tags| any_matches(tags, &tag)) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -147,12 +147,12 @@ pub(super) fn file(request: &HeaderMap, kind: Kind, released: &Released) -> Resp
         RequestedRange::Whole => (0, length),
         RequestedRange::Bytes(first, last) => {
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-            set(response.headers_mut(), header::CONTENT_RANGE, &format!("bytes {first}-{last}/{length}"));
+            set_text(response.headers_mut(), header::CONTENT_RANGE, format!("bytes {first}-{last}/{length}"));
             (first, last - first + 1)
         }
         RequestedRange::Unsatisfiable => {
             let mut response = refusal(StatusCode::RANGE_NOT_SATISFIABLE, "the range starts after the end of the file");
-            set(response.headers_mut(), header::CONTENT_RANGE, &format!("bytes */{length}"));
+            set_text(response.headers_mut(), header::CONTENT_RANGE, format!("bytes */{length}"));
             return response;
         }
     };
@@ -179,13 +179,15 @@ pub(super) fn warn(response: &mut Response<Body>, warnings: &[String]) {
     }
 }
 
-/// Sets the headers of every answer, and removes the body of an answer to HEAD.
+/// Sets the headers of every answer, unless they are set, and removes the body of an answer to HEAD.
 pub(super) fn finish(method: &Method, mut response: Response<Body>) -> Response<Body> {
-    if response.status() != StatusCode::NOT_MODIFIED {
-        let length = HeaderValue::from(response.body().len());
-        response.headers_mut().insert(header::CONTENT_LENGTH, length);
+    if !response.headers().contains_key(header::X_CONTENT_TYPE_OPTIONS) {
+        if response.status() != StatusCode::NOT_MODIFIED {
+            let length = HeaderValue::from(response.body().len());
+            response.headers_mut().insert(header::CONTENT_LENGTH, length);
+        }
+        set(response.headers_mut(), header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     }
-    set(response.headers_mut(), header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     if *method == Method::HEAD {
         *response.body_mut() = Body::empty();
     }
@@ -230,9 +232,14 @@ fn any_matches(tags: &HeaderValue, tag: &str) -> bool {
     tags.split(',').map(|one| one.trim().trim_start_matches("W/")).any(|one| one == tag || one == "*")
 }
 
-fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+/// A constant, which costs no memory.
+fn set(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
+    headers.insert(name, HeaderValue::from_static(value));
+}
+
+fn set_text(headers: &mut HeaderMap, name: HeaderName, value: String) {
     // Every value is made here, of characters that are valid in headers.
-    if let Ok(value) = HeaderValue::from_str(value) {
+    if let Ok(value) = HeaderValue::try_from(value) {
         headers.insert(name, value);
     }
 }

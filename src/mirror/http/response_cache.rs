@@ -16,6 +16,7 @@ use super::body::Body;
 use super::respond;
 use crate::base::byte_cache::ByteCache;
 use crate::base::clock::Clock;
+use crate::mirror::route::Route;
 use crate::sumdb::DatabaseId;
 
 /// All answers, in bytes.
@@ -24,8 +25,8 @@ const MEMORY: u64 = 16 << 20;
 const USUAL: u64 = 2 << 10;
 /// Larger answers gain nothing over a read from disk. Tiles have 8 KiB, nearly every go.mod less than 32.
 pub(super) const MAX_ANSWER: usize = 64 << 10;
-/// The path, the headers and the entry in the cache.
-const OVERHEAD: usize = 600;
+/// The path, its route, the headers and the entry in the cache.
+const OVERHEAD: usize = 800;
 const KEPT: Duration = Duration::from_secs(60);
 
 pub(super) struct ResponseCache {
@@ -33,10 +34,23 @@ pub(super) struct ResponseCache {
     clock: Clock,
 }
 
-struct KeptAnswer {
+/// An answer, which may be sent if its route is admitted at that time.
+pub(super) struct KeptAnswer {
+    route: Route,
     answer: Response<Bytes>,
     under: Option<TrustedHead>,
     since: Instant,
+}
+
+impl KeptAnswer {
+    /// What its path asks for.
+    pub(super) fn route(&self) -> &Route {
+        &self.route
+    }
+
+    pub(super) fn response(&self) -> Response<Body> {
+        self.answer.clone().map(Body::Memory)
+    }
 }
 
 /// The trusted head of a database, by its tree size.
@@ -53,18 +67,23 @@ impl ResponseCache {
         path: &str,
         request: &HeaderMap,
         trusted: impl FnOnce(DatabaseId) -> Option<u64>,
-    ) -> Option<Response<Body>> {
+    ) -> Option<Arc<KeptAnswer>> {
         if request.contains_key(header::RANGE) || request.contains_key(header::IF_NONE_MATCH) {
             return None;
         }
         let kept = self.answers.get(path)?;
         let is_new = self.clock.steady() - kept.since < KEPT;
         let is_trusted = kept.under.is_none_or(|(database, size)| trusted(database) == Some(size));
-        (is_new && is_trusted).then(|| kept.answer.clone().map(Body::Memory))
+        (is_new && is_trusted).then_some(kept)
     }
 
-    /// Keeps a whole answer, if it is small.
-    pub(super) fn keep(&self, path: &str, response: Response<Body>, under: Option<TrustedHead>) -> Response<Body> {
+    /// Keeps the whole answer to a route, if it is small.
+    pub(super) fn keep(
+        &self,
+        (path, route): (&str, &Route),
+        response: Response<Body>,
+        under: Option<TrustedHead>,
+    ) -> Response<Body> {
         let response = respond::finish(&Method::GET, response);
         if let Body::Memory(body) = response.body()
             && body.len() <= MAX_ANSWER
@@ -72,7 +91,7 @@ impl ResponseCache {
         {
             let mut answer = Response::new(body.clone());
             answer.headers_mut().clone_from(response.headers());
-            let kept = KeptAnswer { answer, under, since: self.clock.steady() };
+            let kept = KeptAnswer { route: route.clone(), answer, under, since: self.clock.steady() };
             let bytes = path.len() + body.len() + OVERHEAD;
             self.answers.insert(path.to_owned(), Arc::new(kept), bytes);
         }

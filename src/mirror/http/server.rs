@@ -160,7 +160,8 @@ async fn accept(listener: TcpListener, server: Arc<Listener>, mut stopped: onesh
         let ServerOptions { idle, proxies, .. } = &serving.options;
         let timeouts = server.limits.timeouts(*idle, proxies.trusts(peer.to_canonical()));
         let (server, stream, answers) = (Arc::clone(&server), Arc::new(stream), Answers::default());
-        let socket = TokioIo::new(Socket::of(Arc::clone(&stream), timeouts, answers.clone()));
+        let clock = serving.handler.pipeline.clock;
+        let socket = TokioIo::new(Socket::of(Arc::clone(&stream), timeouts, answers.clone(), clock));
         let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
             let (server, stream, answering) = (Arc::clone(&server), Arc::clone(&stream), answers.begin());
             async move {
