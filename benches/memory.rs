@@ -22,7 +22,7 @@ use std::path::Path;
 use gomodule::module::ModuleVersion;
 use http::get;
 use mirror::Mirror;
-use rows::{Goal, Length, Rows};
+use rows::{Length, Rows};
 use testkit::{Origin, World};
 use zip_of::{MB, add_zip};
 
@@ -73,7 +73,7 @@ fn download(rows: &Rows, runtime: &tokio::runtime::Runtime, name: &str, clients:
         }
     });
     let more = resident(&mirror, "VmHWM") - idle;
-    rows.print(name, &format!("idle: {idle:.1} MB"), (more, &format!("{more:.1} MB")), Goal::AtMost(64.0));
+    rows.print(name, &format!("idle: {idle:.1} MB"), (more, &format!("{more:.1} MB")), &(0.0..=64.0));
 }
 
 /// A line of `/proc/PID/status`, in MB.
@@ -101,7 +101,7 @@ fn cached(rows: &Rows, runtime: &tokio::runtime::Runtime, files: usize, proved: 
     let mirror = Mirror::start(data.path(), &origin.url(), &origin.gosumdb());
     get(&mirror.url, "example.com/m0/@v/v1.0.0.mod");
     let start = resident(&mirror, "VmRSS");
-    rows.print(&names[0], "–", (start, &format!("{start:.1} MB")), Goal::AtMost(40.0));
+    rows.print(&names[0], "–", (start, &format!("{start:.1} MB")), &(0.0..=40.0));
     std::thread::scope(|scope| {
         for nth in 0..CLIENTS {
             let paths = paths.iter().skip(nth).step_by(CLIENTS);
@@ -110,7 +110,7 @@ fn cached(rows: &Rows, runtime: &tokio::runtime::Runtime, files: usize, proved: 
         }
     });
     let after = resident(&mirror, "VmRSS");
-    rows.print(&names[1], "–", (after, &format!("{after:.1} MB")), Goal::AtMost(120.0));
+    rows.print(&names[1], "–", (after, &format!("{after:.1} MB")), &(0.0..=120.0));
     let asked = origin.take_requests().iter().filter(|path| path.ends_with(".mod") || path.ends_with(".info")).count();
     assert_eq!(asked, 0, "the files are in the store");
 }

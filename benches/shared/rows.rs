@@ -1,6 +1,6 @@
 //! Rows of the table in BENCHMARKS.md: what was measured, the yardstick, the result, the goal.
 
-use std::fmt;
+use std::ops::RangeInclusive;
 
 /// Which rows are measured: those whose name contains the first word of the command line that is not a flag. `--test` is a smoke
 /// test, which does not measure; `--quick` is a short look.
@@ -14,13 +14,6 @@ pub(crate) enum Length {
     Smoke,
     Quick,
     Full,
-}
-
-/// A result of at least, or at most, so much.
-#[derive(Clone, Copy)]
-pub(crate) enum Goal {
-    AtLeast(f64),
-    AtMost(f64),
 }
 
 impl Rows {
@@ -41,31 +34,16 @@ impl Rows {
         name.contains(&self.filter)
     }
 
-    /// Prints a row of the table.
-    pub(crate) fn print(&self, name: &str, yardstick: &str, result: (f64, &str), goal: Goal) {
-        let verdict = match goal {
-            _ if self.length == Length::Smoke => "not measured",
-            _ if goal.is_met(result.0) => "met",
+    /// Prints a row of the table. A goal without an end is a least result, any other one a most.
+    pub(crate) fn print(&self, name: &str, yardstick: &str, result: (f64, &str), goal: &RangeInclusive<f64>) {
+        let verdict = match self.length {
+            Length::Smoke => "not measured",
+            _ if result.0.is_nan() => "not measured",
+            _ if goal.contains(&result.0) => "met",
             _ => "MISSED",
         };
+        let (least, most) = (goal.start(), goal.end());
+        let goal = if most.is_infinite() { format!("at least {least}") } else { format!("at most {most}") };
         println!("| {name} | {yardstick} | {} | {goal} | {verdict} |", result.1);
-    }
-}
-
-impl Goal {
-    fn is_met(self, result: f64) -> bool {
-        match self {
-            Self::AtLeast(least) => result >= least,
-            Self::AtMost(most) => result <= most,
-        }
-    }
-}
-
-impl fmt::Display for Goal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::AtLeast(least) => write!(f, "at least {least}"),
-            Self::AtMost(most) => write!(f, "at most {most}"),
-        }
     }
 }
