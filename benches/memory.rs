@@ -7,6 +7,8 @@
 
 #[path = "shared/http.rs"]
 mod http;
+#[path = "shared/memory_of.rs"]
+mod memory_of;
 #[path = "shared/mirror.rs"]
 mod mirror;
 #[path = "shared/rows.rs"]
@@ -65,22 +67,15 @@ fn download(rows: &Rows, runtime: &tokio::runtime::Runtime, name: &str, clients:
     let data = tempfile::tempdir().unwrap();
     let mirror = Mirror::start(data.path(), &origin.url(), &origin.gosumdb());
     get(&mirror.url, "example.com/hello/@v/v1.0.0.mod");
-    let idle = resident(&mirror, "VmRSS");
+    let idle = memory_of::resident(&mirror.process, "VmRSS");
     std::thread::scope(|scope| {
         for _ in 0..clients {
             let client = || assert!(get(&mirror.url, "example.com/large/@v/v1.0.0.zip") > mb * MB);
             std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, client).unwrap();
         }
     });
-    let more = resident(&mirror, "VmHWM") - idle;
+    let more = memory_of::resident(&mirror.process, "VmHWM") - idle;
     rows.print(name, &format!("idle: {idle:.1} MB"), (more, &format!("{more:.1} MB")), &(0.0..=64.0));
-}
-
-/// A line of `/proc/PID/status`, in MB.
-fn resident(mirror: &Mirror, name: &str) -> f64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", mirror.process.id())).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().nth(1)?.parse().ok());
-    line.unwrap_or(0.0) * 1024.0 / 1e6
 }
 
 /// So many cached files, of which some are go.mod files with a record and the others `.info` files. Each is asked for once.
@@ -100,7 +95,7 @@ fn cached(rows: &Rows, runtime: &tokio::runtime::Runtime, files: usize, proved: 
     let paths = make_files(&data.path().join("proxy"), files, proved);
     let mirror = Mirror::start(data.path(), &origin.url(), &origin.gosumdb());
     get(&mirror.url, "example.com/m0/@v/v1.0.0.mod");
-    let start = resident(&mirror, "VmRSS");
+    let start = memory_of::resident(&mirror.process, "VmRSS");
     rows.print(&names[0], "–", (start, &format!("{start:.1} MB")), &(0.0..=40.0));
     std::thread::scope(|scope| {
         for nth in 0..CLIENTS {
@@ -109,7 +104,7 @@ fn cached(rows: &Rows, runtime: &tokio::runtime::Runtime, files: usize, proved: 
             scope.spawn(move || paths.for_each(|path| connection.get(path)));
         }
     });
-    let after = resident(&mirror, "VmRSS");
+    let after = memory_of::resident(&mirror.process, "VmRSS");
     rows.print(&names[1], "–", (after, &format!("{after:.1} MB")), &(0.0..=120.0));
     let asked = origin.take_requests().iter().filter(|path| path.ends_with(".mod") || path.ends_with(".info")).count();
     assert_eq!(asked, 0, "the files are in the store");
