@@ -1,7 +1,8 @@
-//! The h1 of a large and of a small module zip, against Go's own algorithm run by the `go` on the PATH, and how much of the
-//! work is left once the last byte is here.
+//! The h1 of a large and of a small module zip, in this process and by `sumgate hash` from its start to its end, on both cores and
+//! on one, and how much of the work is left once the last byte is here.
 //!
-//! Yardstick: `yardstick/hashzip`, built and run here. Where there is no `go`, the times stand alone.
+//! Yardstick: `yardstick/hashzip`, Go's own algorithm, built by the `go` on the PATH and run here in turns. Where there is no `go`,
+//! the times stand alone.
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a benchmark may panic")]
 
 #[path = "shared/yardstick.rs"]
@@ -10,7 +11,8 @@ mod yardstick;
 mod zips;
 
 use std::fs::File;
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use gomodule::dirhash::{H1, StreamHasher, ZipLimits, hash_module_zip, hash_module_zip_streamed};
@@ -60,8 +62,30 @@ fn main() {
             assert_eq!(h1, report.h1.to_string());
             let go = Duration::from_micros(micros.parse().unwrap());
             println!("  Go {go:.1?}: {:.1} times one thread, {:.1} times two", ratio(go, one), ratio(go, two));
+            whole_process("all cores", &[], &yardstick.path(), &path, runs);
+            whole_process("one core", &["taskset", "--cpu-list", "0"], &yardstick.path(), &path, runs);
         }
     }
+}
+
+/// Compares `sumgate hash` with the yardstick, each as a process. `before` is what starts them.
+fn whole_process(cores: &str, before: &[&str], yardstick: &Path, zip: &Path, runs: u32) {
+    let time = |program: &Path, word: &str| {
+        let words = before.iter().map(Path::new).chain([program, Path::new(word), zip]).collect::<Vec<_>>();
+        let start = Instant::now();
+        let status = Command::new(words[0]).args(&words[1..]).stdout(Stdio::null()).status().ok()?;
+        assert!(status.success());
+        Some(start.elapsed())
+    };
+    let turns =
+        (0..runs).map(|_| Some((time(Path::new(env!("CARGO_BIN_EXE_sumgate")), "hash")?, time(yardstick, "1")?)));
+    let Some(turns) = turns.collect::<Option<Vec<_>>>() else {
+        println!("  there is no taskset on the PATH; no times with {cores}");
+        return;
+    };
+    let ours = turns.iter().map(|(ours, _)| *ours).min().unwrap();
+    let go = turns.iter().map(|(_, go)| *go).min().unwrap();
+    println!("  whole process, {cores}: {ours:.1?}, Go {go:.1?}: {:.1} times", ratio(go, ours));
 }
 
 fn best(runs: u32, hash: impl Fn() -> H1, expected: H1) -> Duration {
