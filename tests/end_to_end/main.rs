@@ -101,6 +101,7 @@ mod real_sumdb;
 mod recipes;
 mod redirects;
 mod reload;
+mod request_ids;
 mod response_cache;
 mod results;
 mod resumed;
@@ -209,6 +210,7 @@ const TRIALS: [fn() -> Vec<Trial>; 100] = [
     recipes::trials,
     redirects::trials,
     reload::trials,
+    request_ids::trials,
     response_cache::trials,
     results::trials,
     resumed::trials,
