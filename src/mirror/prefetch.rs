@@ -96,7 +96,7 @@ impl Prefetch {
             }
             return Ok(Prefetched { h1: None, bytes: info.body.len() as u64, was_here, warnings: Vec::new() });
         }
-        let Admitted { file, warnings } = self.pipeline.release(artifact, None).await?;
+        let Admitted { file, warnings, .. } = self.pipeline.release(artifact, None).await?;
         let was_here = *file.source() == ByteSource::Disk;
         Ok(Prefetched { h1: Some(file.h1()), bytes: file.identity().size(), was_here, warnings })
     }

@@ -13,6 +13,7 @@ use super::response_cache::{MAX_ANSWER, ResponseCache};
 use crate::base::fault::Fault;
 use crate::base::request_context::RequestContext;
 use crate::base::text::safe_joined;
+use crate::events::Facts;
 use crate::mirror::error::MirrorError;
 use crate::mirror::metadata::cache::Freshness;
 use crate::mirror::metadata::client_text;
@@ -23,7 +24,7 @@ use crate::release::{Basis, ReleaseError, Released, blocking};
 use crate::sumdb::{DatabaseId, LookupFailure};
 use crate::upstream::database_request::DatabaseRequest;
 use gomodule::artifact::{Artifact, Kind};
-use gomodule::module::ModuleVersion;
+use gomodule::module::{ModulePath, ModuleVersion};
 use gomodule::proxy_request::Request;
 
 const WELCOME: &str =
@@ -42,6 +43,23 @@ fn forbids_download(headers: &HeaderMap) -> bool {
 /// Whether an answer names versions.
 fn is_list(path: &str) -> bool {
     path.ends_with("/@v/list") || path.ends_with("/@latest")
+}
+
+/// What the event log says of a request, unless it is for a `.zip` or `.mod`, or for no module.
+fn asked_for(route: &Route) -> Option<(Facts, &ModulePath)> {
+    let (kind, version, module) = match route {
+        Route::Module(Request::File(Artifact { module, kind: Kind::Info })) => {
+            ("info", Some(&module.version), &module.path)
+        }
+        Route::Module(Request::List(module)) => ("list", None, module),
+        Route::Module(Request::Latest(module)) => ("latest", None, module),
+        Route::Module(Request::Query(module, _)) => ("query", None, module),
+        Route::Database(_, DatabaseRequest::Lookup(module)) => ("lookup", Some(&module.version), &module.path),
+        Route::Module(Request::File(_)) | Route::Database(..) | Route::Home => return None,
+    };
+    let version = version.map(ToString::to_string);
+    let facts = Facts { module: Some(module.to_string()), version, kind: Some(kind.to_owned()), ..Facts::default() };
+    Some((facts, module))
 }
 
 pub(super) struct Handler {
@@ -73,6 +91,7 @@ impl Handler {
                     // Trouble with a file is in the event log.
                     tracing::warn!(target: "events", path = uri.path(), cause, request = %request.id, client = %request.client, "no list");
                 }
+                self.record(uri.path(), &error, request);
                 respond::error(&error, data)
             })
         } else {
@@ -84,10 +103,25 @@ impl Handler {
         response
     }
 
+    /// Puts the refusal of an answer, or its failure, into the event log. That of a `.zip` or `.mod` is there already.
+    fn record(&self, path: &str, error: &MirrorError, request: &RequestContext) {
+        let context = &self.pipeline.context;
+        if matches!(error.fault(), Fault::Absent | Fault::NotServed | Fault::Request) {
+            return;
+        }
+        let Ok(route) = route(path, &self.base, &context.expectations.databases.names()) else { return };
+        if let Some((facts, module)) = asked_for(&route) {
+            context.events.not_answered(facts, module, error.why(), request);
+        }
+    }
+
     async fn get(&self, uri: &Uri, headers: &HeaderMap, asked: &RequestContext) -> Result<Response<Body>, MirrorError> {
         let databases = &self.pipeline.context.expectations.databases;
         let trusted = |id| Some(databases.at(id).trusted_size()?.get());
-        if let Some(response) = self.cache.get(uri.path(), headers, trusted) {
+        if let Some((response, released)) = self.cache.get(uri.path(), headers, trusted) {
+            if let Some(facts) = released {
+                self.pipeline.context.events.released_again(facts, Some(asked));
+            }
             return Ok(response);
         }
         let route = route(uri.path(), &self.base, &databases.names())?;
@@ -139,11 +173,11 @@ impl Handler {
         artifact: Artifact,
         asked: &RequestContext,
     ) -> Result<Response<Body>, MirrorError> {
-        let Admitted { file: released, warnings } = self.pipeline.release(&artifact, Some(asked)).await?;
+        let Admitted { file: released, warnings, facts } = self.pipeline.release(&artifact, Some(asked)).await?;
         let mut response = respond::file(headers, artifact.kind, &released);
         respond::warn(&mut response, &warnings);
         let is_go_mod = artifact.kind == Kind::Mod;
-        if is_go_mod { self.go_mod(path, response, artifact, released).await } else { Ok(response) }
+        if is_go_mod { self.go_mod(path, response, artifact, released, facts).await } else { Ok(response) }
     }
 
     async fn sumdb(&self, path: &str, id: DatabaseId, asked: DatabaseRequest) -> Result<Response<Body>, MirrorError> {
@@ -173,6 +207,7 @@ impl Handler {
         mut response: Response<Body>,
         artifact: Artifact,
         released: Released,
+        facts: Option<Arc<Facts>>,
     ) -> Result<Response<Body>, MirrorError> {
         let whole = response.status() == StatusCode::OK && released.identity().size() <= MAX_ANSWER as u64;
         // The operator can forget a pin.
@@ -183,7 +218,7 @@ impl Handler {
         let failed = move |cause| ReleaseError::read(&artifact, cause);
         let go_mod = blocking(&Arc::new(released), move |released| released.go_mod().map_err(failed)).await?;
         *response.body_mut() = Body::Memory(go_mod);
-        Ok(self.cache.keep(path, response, None))
+        Ok(self.cache.keep_released(path, response, facts))
     }
 
     /// The record under the newest trusted head, so that all clients converge on one head.
@@ -264,7 +299,7 @@ mod tests {
         let released = handler.pipeline.release(&artifact, None).await.unwrap().file;
         let answered = async || {
             let response = respond::file(&HeaderMap::new(), Kind::Mod, &released);
-            handler.go_mod("/a", response, artifact.clone(), released.clone()).await
+            handler.go_mod("/a", response, artifact.clone(), released.clone(), None).await
         };
         assert_eq!(answered().await.unwrap().status(), StatusCode::OK);
         let stored = folder.path().join("proxy").join(artifact.path());

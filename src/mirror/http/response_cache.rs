@@ -16,6 +16,7 @@ use super::body::Body;
 use super::respond;
 use crate::base::byte_cache::ByteCache;
 use crate::base::clock::Clock;
+use crate::events::Facts;
 use crate::sumdb::DatabaseId;
 
 /// All answers, in bytes.
@@ -24,8 +25,8 @@ const MEMORY: u64 = 16 << 20;
 const USUAL: u64 = 2 << 10;
 /// Larger answers gain nothing over a read from disk. Tiles have 8 KiB, nearly every go.mod less than 32.
 pub(super) const MAX_ANSWER: usize = 64 << 10;
-/// The path, the headers and the entry in the cache.
-const OVERHEAD: usize = 600;
+/// The path, the headers, the entry in the cache, and the facts of a file.
+const OVERHEAD: usize = 1200;
 const KEPT: Duration = Duration::from_secs(60);
 
 pub(super) struct ResponseCache {
@@ -36,6 +37,8 @@ pub(super) struct ResponseCache {
 struct KeptAnswer {
     answer: Response<Bytes>,
     under: Option<TrustedHead>,
+    /// Of a file: what the event log says of each request.
+    released: Option<Arc<Facts>>,
     since: Instant,
 }
 
@@ -47,24 +50,45 @@ impl ResponseCache {
         Self { answers: ByteCache::new(MEMORY, USUAL), clock }
     }
 
-    /// The answer for `path`, if the database still trusts the head under it. Ranges and conditions are not answered from here.
+    /// The answer for `path`, if the database still trusts the head under it, and what the event log says of it. Ranges and conditions
+    /// are not answered from here.
     pub(super) fn get(
         &self,
         path: &str,
         request: &HeaderMap,
         trusted: impl FnOnce(DatabaseId) -> Option<u64>,
-    ) -> Option<Response<Body>> {
+    ) -> Option<(Response<Body>, Option<Arc<Facts>>)> {
         if request.contains_key(header::RANGE) || request.contains_key(header::IF_NONE_MATCH) {
             return None;
         }
         let kept = self.answers.get(path)?;
         let is_new = self.clock.steady() - kept.since < KEPT;
         let is_trusted = kept.under.is_none_or(|(database, size)| trusted(database) == Some(size));
-        (is_new && is_trusted).then(|| kept.answer.clone().map(Body::Memory))
+        (is_new && is_trusted).then(|| (kept.answer.clone().map(Body::Memory), kept.released.clone()))
     }
 
     /// Keeps a whole answer, if it is small. It has no id of a request yet.
     pub(super) fn keep(&self, path: &str, response: Response<Body>, under: Option<TrustedHead>) -> Response<Body> {
+        self.keep_with(path, response, under, None)
+    }
+
+    /// The same for a file.
+    pub(super) fn keep_released(
+        &self,
+        path: &str,
+        response: Response<Body>,
+        released: Option<Arc<Facts>>,
+    ) -> Response<Body> {
+        self.keep_with(path, response, None, released)
+    }
+
+    fn keep_with(
+        &self,
+        path: &str,
+        response: Response<Body>,
+        under: Option<TrustedHead>,
+        released: Option<Arc<Facts>>,
+    ) -> Response<Body> {
         let response = respond::complete(response);
         if let Body::Memory(body) = response.body()
             && body.len() <= MAX_ANSWER
@@ -72,7 +96,7 @@ impl ResponseCache {
         {
             let mut answer = Response::new(body.clone());
             answer.headers_mut().clone_from(response.headers());
-            let kept = KeptAnswer { answer, under, since: self.clock.steady() };
+            let kept = KeptAnswer { answer, under, released, since: self.clock.steady() };
             let bytes = path.len() + body.len() + OVERHEAD;
             self.answers.insert(path.to_owned(), Arc::new(kept), bytes);
         }

@@ -44,7 +44,7 @@ pub(crate) fn that_go_shows(text: &str, last: &str) -> String {
         }
         shown.push_str(&format!("{line}\n"));
     }
-    last.into_iter().for_each(|last| shown.push_str(&format!("{last}\n")));
+    shown.extend(last.map(|last| format!("{last}\n")));
     shown
 }
 
