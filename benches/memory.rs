@@ -3,6 +3,7 @@
 //!
 //! Memory is what the process has in RAM (`VmRSS`), and its peak (`VmHWM`), from `/proc`; 0 on systems without it. Buffers of the
 //! system, such as those of sockets, are not in it.
+#![expect(clippy::case_sensitive_file_extension_comparisons, reason = "files are named by our own code")]
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a benchmark may panic")]
 
 #[path = "shared/http.rs"]

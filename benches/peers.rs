@@ -134,15 +134,14 @@ impl Server {
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", data);
         command.env("GOENV", "off").env("GOTOOLCHAIN", "local").env("GOFLAGS", "-modcacherw");
         command.env("GOPROXY", origin.url()).env("GOSUMDB", origin.gosumdb());
-        match name {
-            "goproxy" => drop(command.args(["server", "--address", &address, "--cacher-dir"]).arg(data.join("cache"))),
-            _ => {
-                std::fs::create_dir_all(data.join("store")).unwrap();
-                let settings = format!("GOPROXY={};GOSUMDB={}", origin.url(), origin.gosumdb());
-                command.env("ATHENS_STORAGE_TYPE", "disk").env("ATHENS_DISK_STORAGE_ROOT", data.join("store"));
-                command.env("ATHENS_PORT", &address).env("ATHENS_GO_BINARY_ENV_VARS", settings);
-                command.env("ATHENS_LOG_LEVEL", "error");
-            }
+        if name == "goproxy" {
+            command.args(["server", "--address", &address, "--cacher-dir"]).arg(data.join("cache"));
+        } else {
+            std::fs::create_dir_all(data.join("store")).unwrap();
+            let settings = format!("GOPROXY={};GOSUMDB={}", origin.url(), origin.gosumdb());
+            command.env("ATHENS_STORAGE_TYPE", "disk").env("ATHENS_DISK_STORAGE_ROOT", data.join("store"));
+            command.env("ATHENS_PORT", &address).env("ATHENS_GO_BINARY_ENV_VARS", settings);
+            command.env("ATHENS_LOG_LEVEL", "error");
         }
         let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let begin = Instant::now();

@@ -25,7 +25,9 @@ mod out;
 mod pins;
 mod policies;
 mod policy;
+mod random;
 mod reload;
+mod report;
 mod result_file;
 mod run;
 mod runtime;
@@ -70,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::Cache(CacheCommand::Import(args)) => import::run(&args),
         Command::Cache(CacheCommand::Pins(command)) => pins::run(&command),
         Command::Cache(CacheCommand::Keygen(args)) => keygen::run(&args),
+        Command::Report(command) => report::run(&command),
         Command::Policy(command) => policy::run(&command),
         Command::Sumdb(SumdbCommand::Lookup(args)) => lookup::run(&args),
         Command::Hash(args) => hash::run(&args),

@@ -12,6 +12,7 @@ pub mod base;
 #[expect(clippy::disallowed_methods, reason = "it reads files and variables that the user names, and the clock")]
 pub mod cli;
 pub mod doctor;
+pub(crate) mod events;
 pub mod finding;
 #[doc(hidden)]
 pub mod fuzzing;

@@ -20,6 +20,7 @@ mod reserved;
 mod retractions;
 mod route;
 mod stored;
+mod watch;
 
 pub use absence::Absent;
 pub(crate) use error::MirrorError;
@@ -33,3 +34,4 @@ pub(crate) use pipeline::Pipeline;
 pub(crate) use prefetch::{Prefetch, Prefetched};
 pub(crate) use reserved::{REFUSED_WORDS, reserved_module};
 pub(crate) use route::{BasePath, Route, route};
+pub(crate) use watch::{Watch, Watched};

@@ -26,6 +26,7 @@ use jiff::civil::Date;
 pub use accept::Accepting;
 pub use doubtful::{Doubt, doubtful, misleading};
 pub use expiry::Expiry;
+pub(crate) use file::size;
 pub use file::{ValueError, age, parse};
 pub use loosened::{loosened, newly_accepted};
 pub use range::{Range, RangeError};

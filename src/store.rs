@@ -6,6 +6,7 @@
 //! DATA/pins/M/@v/V.{mod,zip}               the first h1 of a file that no database covers
 //! DATA/quarantine/…                        refused bytes, with a report
 //! DATA/staging/…                           unfinished files; swept when a downloading command starts
+//! DATA/events/events-N.jsonl               the event log: who got what, proved how
 //! DATA/run/…                               the caches of `sumgate run` (`gate/folder`)
 //! DATA/sumgate-format                      the marker of a data folder, with the number of its format
 //! ```
@@ -23,6 +24,7 @@ mod conformance;
 mod database;
 pub(crate) mod durable;
 mod error;
+mod event_files;
 mod file_system;
 mod format;
 mod identity;
@@ -46,6 +48,7 @@ pub use blobs::Blobs;
 pub use database::StateDir;
 pub(crate) use durable::Modes;
 pub use error::StoreError;
+pub(crate) use event_files::{EventFiles, EventLimits, EventWriter};
 pub(crate) use identity::Identity;
 pub(crate) use lock::open_lock;
 pub use owner::Untrusted;
@@ -72,6 +75,7 @@ pub struct Store {
     tree: ProxyTree,
     pins: Pins,
     quarantine: Quarantine,
+    events: EventFiles,
     /// The trees under audit.
     trees: Vec<Tree>,
 }
@@ -109,6 +113,7 @@ impl Store {
             tree: ProxyTree::new(&root, &staging, &options),
             pins: Pins::new(&root, &options),
             quarantine: Quarantine::new(&root, &options),
+            events: EventFiles::new(&root, &options),
             root,
             options,
             staging,
@@ -152,6 +157,10 @@ impl Store {
 
     pub(crate) fn quarantine(&self) -> &Quarantine {
         &self.quarantine
+    }
+
+    pub(crate) fn events(&self) -> &EventFiles {
+        &self.events
     }
 
     /// The state folder of the database with this verifier key text.

@@ -28,6 +28,7 @@ mod login;
 mod netrc;
 #[expect(clippy::disallowed_methods, reason = "its jitter has a seed of this process")]
 mod pool;
+mod post;
 mod prefixes;
 mod proxy_list;
 #[expect(clippy::disallowed_methods, reason = "it reads the variables of the environment")]
@@ -65,6 +66,7 @@ pub use login::{Credentials, Login, LoginError, Secret, may_log_in};
 pub(crate) use netrc::login_for as netrc;
 pub(crate) use pool::AT_ONCE;
 pub use pool::{Metadata, UpstreamPool};
+pub(crate) use post::post;
 pub use proxy_list::{ProxyList, ProxyListError};
 pub(crate) use race::NEVER;
 pub use race::Progress;

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 /// From the lowest to the highest: a room imports only rooms before it.
-const ROOMS: [&str; 18] = [
+const ROOMS: [&str; 19] = [
     "base",
     // The output of programs is made safe for a terminal.
     "finding",
@@ -19,6 +19,8 @@ const ROOMS: [&str; 18] = [
     "upstream",
     // It has upstreams with their credentials.
     "settings",
+    // It sends events with the one HTTP client.
+    "events",
     // It is reached through upstreams, and uses the age type of the policy.
     "sumdb",
     "release",

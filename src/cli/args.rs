@@ -2,6 +2,7 @@
 
 mod audit;
 mod cache;
+mod report;
 mod run;
 mod serve;
 mod shared;
@@ -16,6 +17,7 @@ use gomodule::module::ModuleVersion;
 
 pub(super) use audit::{AuditArgs, Colour, DoctorArgs, OutputArgs};
 pub(super) use cache::{CacheCommand, ExportArgs, FetchArgs, ImportArgs, KeygenArgs, PinsCommand, ToolchainArgs};
+pub(super) use report::{EventFormat, EventLogArgs, EventsArgs, ReportCommand, Since};
 pub(super) use run::{Cache, RunArgs};
 pub(super) use serve::{AddressArgs, HoldArgs, ListenArgs, ServeArgs};
 pub(super) use shared::{
@@ -165,6 +167,9 @@ pub(super) enum Command {
     /// Check a policy, or explain what it decides
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Report from the event log of a mirror
+    #[command(subcommand)]
+    Report(ReportCommand),
     /// Look up records in the checksum database
     #[command(subcommand)]
     Sumdb(SumdbCommand),

@@ -7,14 +7,21 @@ use super::args::ServeArgs;
 use super::command_line::serve_again;
 use super::exit::Failure;
 use super::serve_settings::{ServeSettings, Serving};
+use crate::events::Journal;
 use crate::mirror::ListenAddress;
-use crate::store::Store;
+use crate::store::{EventLimits, Store};
+
+/// How much of the event log is kept.
+pub(super) fn event_limits(args: &ServeArgs) -> EventLimits {
+    EventLimits { file_size: args.events.events_file_size, files: args.events.events_files }
+}
 
 /// Reads the settings again. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Reload {
     started: Started,
     store: Arc<Store>,
+    journal: Journal,
 }
 
 /// The flags that hold until the mirror ends: it listens already, clients know its URL, and its data folder is open.
@@ -25,18 +32,19 @@ struct Started {
     data: Option<PathBuf>,
     offline: bool,
     shared: bool,
+    events: EventLimits,
 }
 
 impl Reload {
-    pub(super) fn new(args: &ServeArgs, store: &Arc<Store>) -> Self {
-        Self { started: Started::of(args), store: Arc::clone(store) }
+    pub(super) fn new(args: &ServeArgs, store: &Arc<Store>, journal: &Journal) -> Self {
+        Self { started: Started::of(args), store: Arc::clone(store), journal: journal.clone() }
     }
 
     /// Reads the settings, and returns the flags that have changed in vain. Blocks.
     pub(super) fn read(&self) -> Result<(Serving, Vec<&'static str>), Failure> {
         let (mut args, file) = serve_again()?;
         let in_vain = self.started.restore(&mut args);
-        Ok((ServeSettings::of(&args, file)?.serving(&args, &self.store)?, in_vain))
+        Ok((ServeSettings::of(&args, file)?.serving(&args, &self.store, &self.journal)?, in_vain))
     }
 }
 
@@ -49,6 +57,7 @@ impl Started {
             data: args.state.data.clone(),
             offline: args.offline,
             shared: args.shared,
+            events: event_limits(args),
         }
     }
 
@@ -61,8 +70,11 @@ impl Started {
             ("--data", self.data != now.data),
             ("--offline", self.offline != now.offline),
             ("--shared", self.shared != now.shared),
+            ("--events-file-size", self.events.file_size != now.events.file_size),
+            ("--events-files", self.events.files != now.events.files),
         ];
-        let Self { listen, base_path, data, offline, shared } = self.clone();
+        // The events have their thread already.
+        let Self { listen, base_path, data, offline, shared, events: _ } = self.clone();
         (args.address.at.listen, args.address.at.base_path, args.state.data) = (listen, base_path, data);
         (args.offline, args.shared) = (offline, shared);
         changed.into_iter().filter_map(|(flag, changed)| changed.then_some(flag)).collect()

@@ -8,14 +8,17 @@ use tokio::task::spawn_blocking;
 use super::args::ServeArgs;
 use super::exit::{Exit, Failure};
 use super::notify::Manager;
-use super::reload::Reload;
+use super::random::random;
+use super::reload::{Reload, event_limits};
 use super::runtime::Runtime;
 use super::serve_check::check;
 use super::serve_file::ConfigFile;
 use super::serve_settings::{ServeSettings, Serving};
 use super::{config, out};
 use crate::base::clock::Clock;
-use crate::mirror::Mirror;
+use crate::base::request_context::RequestIds;
+use crate::events::Journal;
+use crate::mirror::{Mirror, Watch, Watched};
 use crate::store::{Access, Modes, Store};
 use crate::sumdb::{DatabaseId, Databases};
 use gomodule::module::Patterns;
@@ -36,12 +39,18 @@ pub(super) fn run(args: &ServeArgs, file: Result<ConfigFile, Failure>) -> Result
         let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
         let (mut hangup, manager) = (listen(SignalKind::hangup())?, Manager::of_environment());
         let base = settings.base.clone();
-        let Serving { pipeline, options, clients, exempt, private, from, .. } = settings.serving(args, &store)?;
-        let mirror = Mirror::start(pipeline, args.address.at.listen, base, options).await?;
+        let journal = Journal::start(store.events().writer(event_limits(args)));
+        let journal = journal.map_err(|error| Failure::host("start the event log", &error))?;
+        let serving = settings.serving(args, &store, &journal)?;
+        let Serving { pipeline, options, clients, exempt, private, from, recorder, .. } = serving;
+        let watched = Watched::default();
+        let mut watch = Watch::start(&pipeline, recorder, watched.clone());
+        let ids = RequestIds::from_seed(random()?);
+        let mirror = Mirror::start(pipeline, args.address.at.listen, base, options, ids).await?;
         out::print(&greeting(mirror.url(), &store, &from, &clients, &exempt, &private));
         drop(clients);
         manager.ready("listening");
-        let reload = Reload::new(args, &store);
+        let reload = Reload::new(args, &store, &journal);
         loop {
             let read = async {
                 hangup.recv().await;
@@ -54,11 +63,14 @@ pub(super) fn run(args: &ServeArgs, file: Result<ConfigFile, Failure>) -> Result
                 _ = interrupt.recv() => break,
                 read = read => {
                     let read = read.map_err(|error| Failure::host("read the settings again", &error)).flatten();
-                    manager.ready(apply(&mirror, read));
+                    let (other, status) = apply(&mirror, read, &watched);
+                    watch = other.unwrap_or(watch);
+                    manager.ready(status);
                 }
             }
         }
         tracing::info!("stopping");
+        drop(watch);
         manager.stopping();
         tokio::select! {
             () = mirror.stop() => {}
@@ -66,14 +78,20 @@ pub(super) fn run(args: &ServeArgs, file: Result<ConfigFile, Failure>) -> Result
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+        journal.flush().await;
         Ok(Exit::Success)
     })
 }
 
 /// Replaces the settings if they are valid. Prints which are in force, and returns it in few words.
-fn apply(mirror: &Mirror, read: Result<(Serving, Vec<&'static str>), Failure>) -> &'static str {
+fn apply(
+    mirror: &Mirror,
+    read: Result<(Serving, Vec<&'static str>), Failure>,
+    watched: &Watched,
+) -> (Option<Watch>, &'static str) {
     match read {
         Ok((serving, in_vain)) => {
+            let watch = Watch::start(&serving.pipeline, serving.recorder, watched.clone());
             mirror.replace(serving.pipeline, serving.options);
             let warns = serving.warn.map(|what| format!("; the policy only warns: {what}")).unwrap_or_default();
             let hint = match in_vain.join(", ") {
@@ -81,11 +99,11 @@ fn apply(mirror: &Mirror, read: Result<(Serving, Vec<&'static str>), Failure>) -
                 flags => format!("; to change {flags}, start the mirror again"),
             };
             out::message(&format!("the settings were read again and are in force{warns}{hint}"));
-            "the settings were read again"
+            (Some(watch), "the settings were read again")
         }
         Err(failure) => {
             out::message(&format!("the settings were read again, and the old ones stay in force:\n{failure}"));
-            "the new settings are invalid; the old ones stay in force"
+            (None, "the new settings are invalid; the old ones stay in force")
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::upstream::ProxyList;
 /// The flags that cannot be set in the file.
 const ON_THE_COMMAND_LINE: [&str; 4] = ["check", "config", "help", "version"];
 /// Flags with paths, which are relative to the folder of the file.
-const PATHS: [&str; 3] = ["anchor", "data", "policy"];
+const PATHS: [&str; 4] = ["anchor", "data", "notify-secret", "policy"];
 
 #[derive(Deserialize)]
 struct File {
@@ -273,7 +273,8 @@ mod tests {
                     host = [\"c\", \"d\"]\nignore-case-on = [\"github.com\"]\ntrusted-proxy = \"10.0.0.0/8\"\ndata = \"data\"\nanchor = [\"head\", \"p\"]\n\
                     sumdb = \"sum.golang.org\"\npolicy = \"p\"\noffline = true\nshared = false\nwarn = true\n\
                     upstream = \"https://a.example\"\nfresh-for = \"1s\"\nstale-for = \"1s\"\nabsent-for = \"1s\"\n\
-                    hold-for = \"1s\"\ndatabase-timeout = \"1s\"\nidle-for = \"1s\"\n";
+                    hold-for = \"1s\"\ndatabase-timeout = \"1s\"\nidle-for = \"1s\"\n\
+                    events-file-size = \"1MiB\"\nevents-files = \"1\"\nnotify = \"https://a.example\"\nnotify-secret = \"p\"\n";
         let folder = tempfile::tempdir().unwrap();
         for name in ["head", "p"] {
             std::fs::write(folder.path().join(name), "").unwrap();

@@ -2,19 +2,20 @@
 
 use std::sync::Arc;
 
-use super::args::{ExemptArgs, ServeArgs};
+use super::args::{EventLogArgs, ExemptArgs, ServeArgs};
 use super::config::{self, PathSource};
 use super::exit::Failure;
 use super::serve_file::ConfigFile;
 use super::sources::{self, SourceConfig};
 use crate::base::clock::Clock;
 use crate::base::fault::Fault;
+use crate::events::{Journal, Notifier, Receiver, Recorder};
 use crate::mirror::{BasePath, Hosts, Pipeline, ServerOptions, TrustedProxies};
 use crate::policy::Policy;
 use crate::release::{EventLog, Expectations};
 use crate::store::Store;
 use crate::sumdb::{Database, Databases};
-use crate::upstream::{HttpClient, Roots, Ttls};
+use crate::upstream::{HttpClient, Roots, Secret, Ttls};
 use gomodule::module::Patterns;
 
 pub(super) struct ServeSettings {
@@ -25,6 +26,7 @@ pub(super) struct ServeSettings {
     exempt: Patterns,
     hosts: Hosts,
     http: HttpClient,
+    receiver: Option<Receiver>,
 }
 
 /// What a mirror needs to serve with these settings.
@@ -38,6 +40,7 @@ pub(super) struct Serving {
     pub(super) from: String,
     /// The rules of the policy that only warn, for a reader.
     pub(super) warn: Option<String>,
+    pub(super) recorder: Recorder,
 }
 
 impl ServeSettings {
@@ -52,6 +55,7 @@ impl ServeSettings {
         let policy = args.policy.as_deref().map(|path| config::read_policy(path, PathSource::Named)).transpose()?;
         let policy = policy.map(|policy| args.warn.applied_to(policy));
         let http = config::http(args.offline)?;
+        let receiver = receiver(args)?;
         let private = sources.private();
         if args.shared && !private.is_empty() {
             let message = format!(
@@ -60,11 +64,12 @@ impl ServeSettings {
             );
             return Err(Failure::new(Fault::Request, message));
         }
-        Ok(Self { sources, databases, policy, base, exempt, hosts, http })
+        Ok(Self { sources, databases, policy, base, exempt, hosts, http, receiver })
     }
 
-    /// Sets up everything anew over `store`: clients of the databases, upstreams, and empty caches.
-    pub(super) fn serving(self, args: &ServeArgs, store: &Arc<Store>) -> Result<Serving, Failure> {
+    /// Sets up everything anew over `store`: clients of the databases, upstreams, and empty caches. Events go to `journal`. Must be
+    /// called in the runtime.
+    pub(super) fn serving(self, args: &ServeArgs, store: &Arc<Store>, journal: &Journal) -> Result<Serving, Failure> {
         let clients = config::clients(self.databases, &args.state.anchor, store, &self.http, self.policy.as_slice())?;
         let ttls = Ttls { absent: args.absent, fresh: args.fresh, stale: args.stale, hold: Some(args.hold.hold) };
         let router = if args.offline {
@@ -76,14 +81,13 @@ impl ServeSettings {
         let exempt = self.exempt.with(private.clone());
         let warn = self.policy.as_ref().and_then(Policy::warning_only);
         let expectations = Expectations { databases: clients.clone(), exempt: exempt.clone() };
-        let pipeline = Pipeline::new(
-            Arc::clone(store),
-            router,
-            expectations,
-            self.policy.into(),
-            EventLog::default(),
-            Clock::System,
-        );
+        let notify = |receiver: &Receiver| Notifier::start(receiver.clone(), &self.http, Clock::System);
+        let notifier = self.receiver.as_ref().map(notify).transpose();
+        let notifier = notifier.map_err(|error| Failure::host("set up --notify", &error))?;
+        let recorder = Recorder::new(journal.clone(), notifier, Clock::System);
+        let events = EventLog::with_recorder(recorder.clone(), exempt.clone());
+        let pipeline =
+            Pipeline::new(Arc::clone(store), router, expectations, self.policy.into(), events, Clock::System);
         let proxies = TrustedProxies(args.trusted_proxy.clone());
         let options = ServerOptions { hosts: self.hosts, proxies, idle: args.idle };
         let mut from = if args.offline { "none: offline".to_owned() } else { self.sources.upstreams.to_string() };
@@ -94,6 +98,25 @@ impl ServeSettings {
             from.push_str(&format!("\n  policy    {}", file.display()));
             from.extend(warn.iter().map(|what| format!(", which only warns: {what}")));
         }
-        Ok(Serving { pipeline, options, clients, exempt, private, from, warn })
+        from.extend(self.receiver.iter().map(|receiver| format!("\n  notify    {receiver}")));
+        Ok(Serving { pipeline, options, clients, exempt, private, from, warn, recorder })
+    }
+}
+
+/// Whom the mirror tells of events.
+fn receiver(args: &ServeArgs) -> Result<Option<Receiver>, Failure> {
+    let EventLogArgs { notify, notify_secret, .. } = &args.events;
+    let wrong = |message: &str| Err(Failure::new(Fault::Request, message));
+    match (notify, notify_secret) {
+        (None, None) => Ok(None),
+        (None, Some(_)) => wrong("--notify-secret needs --notify URL, to which events are sent"),
+        (Some(_), None) => wrong("--notify needs --notify-secret FILE, with the secret that signs what is sent"),
+        (Some(_), Some(_)) if args.offline => {
+            wrong("--notify sends requests, which --offline forbids: remove one of them")
+        }
+        (Some(url), Some(file)) => {
+            let receiver = Receiver::new(url, &Secret::File(file.clone()));
+            receiver.map(Some).map_err(|error| Failure::new(Fault::Request, format!("--notify: {error}")))
+        }
     }
 }

@@ -7,7 +7,7 @@ use super::reserved::REFUSED_WORDS;
 use super::route::RouteError;
 use crate::base::fault::Fault;
 use crate::policy::Denial;
-use crate::release::{Refusal, ReleaseError};
+use crate::release::{Refusal, ReleaseError, Why};
 use crate::store::PinnedModule;
 use crate::upstream::UpstreamError;
 use gomodule::module::{ModulePath, ModuleVersion};
@@ -118,6 +118,12 @@ impl MirrorError {
     /// Whether what is stored may be the answer: no upstream could be asked, or none has it any more.
     pub(super) fn allows_stored_answer(&self) -> bool {
         self.is_trouble() || self.fault() == Fault::Absent
+    }
+
+    /// The same for the event log.
+    pub(super) fn why(&self) -> Why<'_> {
+        let denial = if let Self::Denied { denial, .. } = self { Some(&**denial) } else { None };
+        Why { error: self, refusal: self.refusal(), denial }
     }
 
     /// The stable name of a refusal and what to do about it; `None` for trouble and absence.

@@ -14,6 +14,8 @@ use super::reserved::is_reserved;
 use super::retractions::Retracted;
 use crate::base::clock::Clock;
 use crate::base::fault::{Fault, in_full};
+use crate::base::request_context::RequestContext;
+use crate::events::Facts;
 use crate::policy::{Denial, Exception, InForce, Policy};
 use crate::release::{Context, EventLog, Expectations, Released, blocking, keeper};
 use crate::store::Store;
@@ -26,6 +28,8 @@ pub(crate) struct Admitted {
     pub(super) file: Released,
     /// What rules that only warn say of it.
     pub(super) warnings: Vec<String>,
+    /// The facts of the event, if it was recorded.
+    pub(super) facts: Option<Arc<Facts>>,
 }
 
 /// Cheap to clone; clones share all state.
@@ -121,20 +125,26 @@ impl Pipeline {
         (*offline || expectations.exempt.exempts(path)).then_some(Ok(()))
     }
 
-    /// The proved file of `artifact`, open, if the policy lets it in.
-    pub(super) async fn release(&self, artifact: &Artifact) -> Result<Admitted, MirrorError> {
-        let released = match self.may_name(&artifact.module.path).await {
+    /// The proved file of `artifact`, open, if the policy lets it in. `request` is the one of the client that asks, if any does.
+    pub(super) async fn release(
+        &self,
+        artifact: &Artifact,
+        request: Option<&RequestContext>,
+    ) -> Result<Admitted, MirrorError> {
+        let mut released = match self.may_name(&artifact.module.path).await {
             Ok(()) => self.release_admitted(artifact).await,
             Err(error) => Err(error),
         };
-        match &released {
-            Ok(Admitted { file, warnings }) => {
-                self.context.events.released(artifact, file.basis(), file.identity().size(), file.source());
-                self.context.events.warned(artifact, warnings);
+        let events = &self.context.events;
+        match &mut released {
+            Ok(Admitted { file, warnings, facts }) => {
+                let (basis, bytes, source) = (file.basis(), file.identity().size(), file.source());
+                *facts = events.released(artifact, basis, bytes, source, warnings, request);
+                events.warned(artifact, warnings, request);
             }
             Err(error) => {
                 let is_absent = matches!(error.fault(), Fault::Absent | Fault::NotServed);
-                self.context.events.refused(artifact, error, error.refusal(), is_absent);
+                events.refused(artifact, error.why(), is_absent, request);
             }
         }
         released
@@ -142,7 +152,7 @@ impl Pipeline {
 
     async fn release_admitted(&self, artifact: &Artifact) -> Result<Admitted, MirrorError> {
         let (Kind::Zip, Some(admission)) = (artifact.kind, &self.lists.admission) else {
-            return Ok(Admitted { file: self.holds.release(artifact).await?, warnings: Vec::new() });
+            return Ok(Admitted { file: self.holds.release(artifact).await?, warnings: Vec::new(), facts: None });
         };
         let mut warnings = Vec::new();
         let mut known = admission.examine(&artifact.module, &self.context.expectations).await?;
@@ -157,6 +167,6 @@ impl Pipeline {
         let file = self.holds.release(artifact).await?;
         known.learn(|facts| facts.zip_size = Some(file.identity().size()));
         warnings.extend(admission.check(&known)?.iter().map(Denial::as_warning));
-        Ok(Admitted { file, warnings })
+        Ok(Admitted { file, warnings, facts: None })
     }
 }

@@ -325,7 +325,7 @@ pub fn age(text: &str) -> Result<Duration, ValueError> {
 }
 
 /// Parses a size: `100MB`, `64MiB`, or a number of bytes.
-fn size(text: &str) -> Result<u64, ValueError> {
+pub(crate) fn size(text: &str) -> Result<u64, ValueError> {
     const UNITS: [(&str, u64); 6] =
         [("kB", 1000), ("MB", 1_000_000), ("GB", 1_000_000_000), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
     let unit = UNITS.iter().find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?, *bytes)));

@@ -1,27 +1,44 @@
-//! The event log: what was released and what was refused, as log lines and, on request, as a list.
+//! What was released and what was refused: as log lines, for the event log, and on request as a list.
 
 use std::collections::BTreeMap;
-use std::error::Error;
-use std::path::PathBuf;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use quick_cache::sync::Cache;
+use tracing::field::{DisplayValue, display};
+
 use super::basis::Basis;
-use super::error::Refusal;
+use super::facts::{self, Why};
 use super::obtain::ByteSource;
 use crate::base::fault::in_full;
 use crate::base::lock::lock;
+use crate::base::request_context::{RequestContext, RequestId};
 use crate::base::text::safe_joined;
+use crate::events::{Facts, Outcome, Recorder};
+use crate::store;
+use crate::sumdb::looks_private;
 use gomodule::artifact::{Artifact, Kind};
-use gomodule::module::ModuleVersion;
+use gomodule::module::{ModulePath, ModuleVersion, Patterns};
 
 /// More module files than any build has; further ones are in the log only, and [`Events::dropped`] counts them. Each list has
 /// its own limit, so that releases cannot displace a refusal.
 const MAX_KEPT: usize = 100_000;
+/// Files whose quarantine is remembered for events about them: more than the quarantine has.
+const MAX_CASES: usize = 100;
 
 /// Receives the events. Cheap to clone; clones share the list.
 #[derive(Clone, Default)]
 pub(crate) struct EventLog {
     list: Option<Arc<EventList>>,
+    recording: Option<Arc<Recording>>,
+}
+
+struct Recording {
+    recorder: Recorder,
+    /// Modules that are private or exempt.
+    private: Patterns,
+    cases: Cache<(ModuleVersion, Kind), Vec<PathBuf>>,
 }
 
 struct EventList {
@@ -61,7 +78,12 @@ pub struct Events {
 impl EventLog {
     /// A log with a list. `on_refusal` is called at the first refusal of each file.
     pub(crate) fn with_list(on_refusal: fn(&RefusedFile)) -> Self {
-        Self { list: Some(Arc::new(EventList { events: Mutex::default(), on_refusal })) }
+        Self { list: Some(Arc::new(EventList { events: Mutex::default(), on_refusal })), recording: None }
+    }
+
+    /// A log whose events go to `recorder`. Those of modules that match `private`, or look private, are marked.
+    pub(crate) fn with_recorder(recorder: Recorder, private: Patterns) -> Self {
+        Self { list: None, recording: Some(Arc::new(Recording { recorder, private, cases: Cache::new(MAX_CASES) })) }
     }
 
     pub(crate) fn snapshot(&self) -> Events {
@@ -69,7 +91,10 @@ impl EventLog {
         self.list.as_ref().map(events).unwrap_or_default()
     }
 
-    pub(super) fn quarantined(&self, artifact: &Artifact, case: PathBuf) {
+    pub(super) fn quarantined(&self, artifact: &Artifact, case: PathBuf, found: &store::Facts) {
+        if let Some(recording) = &self.recording {
+            recording.quarantined(artifact, &case, found);
+        }
         self.write(|events| {
             if events.quarantine.len() < MAX_KEPT {
                 let cases = events.quarantine.entry((artifact.module.clone(), artifact.kind)).or_default();
@@ -80,40 +105,70 @@ impl EventLog {
         });
     }
 
-    pub(crate) fn released(&self, artifact: &Artifact, basis: &Basis, bytes: u64, source: &ByteSource) {
+    /// A file was released. Returns the facts for the next request of the same answer.
+    pub(crate) fn released(
+        &self,
+        artifact: &Artifact,
+        basis: &Basis,
+        bytes: u64,
+        source: &ByteSource,
+        warnings: &[String],
+        request: Option<&RequestContext>,
+    ) -> Option<Arc<Facts>> {
+        let (id, client) = ids(request);
+        tracing::debug!(target: "events", %artifact, %basis, bytes, %source, request = id, client, "released");
         self.write(|events| {
             let file = ReleasedFile { basis: basis.clone(), bytes, source: source.clone() };
             events.dropped += usize::from(!insert(&mut events.released, artifact, file));
         });
+        let Recording { recorder, private, .. } = &**self.recording.as_ref()?;
+        let facts = facts::released(artifact, basis, bytes, source, is_private(private, &artifact.module.path, None));
+        let facts = Arc::new(Facts { warnings: warnings.to_vec(), ..facts }.bounded());
+        recorder.record(Arc::clone(&facts), request);
+        Some(facts)
+    }
+
+    /// The answer with these facts was sent again.
+    pub(crate) fn released_again(&self, facts: Arc<Facts>, request: Option<&RequestContext>) {
+        if let Some(recording) = &self.recording {
+            recording.recorder.record(facts, request);
+        }
     }
 
     /// A file was released, and rules of the policy that only warn say this of it. Writes a log line for each.
-    pub(crate) fn warned(&self, artifact: &Artifact, warnings: &[String]) {
+    pub(crate) fn warned(&self, artifact: &Artifact, warnings: &[String], request: Option<&RequestContext>) {
         if warnings.is_empty() {
             return;
         }
+        let (request, client) = ids(request);
         for cause in warnings.iter().map(|warning| safe_joined(warning)) {
-            tracing::warn!(target: "events", %artifact, cause, "released with a warning");
+            tracing::warn!(target: "events", %artifact, cause, request, client, "released with a warning");
         }
         self.write(|events| events.dropped += usize::from(!insert(&mut events.warned, artifact, warnings.to_vec())));
     }
 
-    /// A file was not released. `refusal` is set if the bytes, a rule or the database forbid the release, and `None` after a
-    /// failure or absence. Writes one log line with the whole cause.
-    pub(crate) fn refused(&self, artifact: &Artifact, error: &dyn Error, refusal: Option<Refusal>, is_absent: bool) {
-        let cause = safe_joined(&in_full(error));
-        match (refusal, is_absent) {
-            (Some((code, _)), false) => tracing::warn!(target: "events", %artifact, code, cause, "refused"),
-            (None, false) => tracing::warn!(target: "events", %artifact, cause, "not released"),
+    /// A file was not released. Writes one log line with the whole cause.
+    pub(crate) fn refused(&self, artifact: &Artifact, why: Why<'_>, is_absent: bool, asked: Option<&RequestContext>) {
+        let (cause, (request, client)) = (safe_joined(&in_full(why.error)), ids(asked));
+        match (why.refusal, is_absent) {
+            (Some((code, _)), false) => {
+                tracing::warn!(target: "events", %artifact, code, cause, request, client, "refused");
+            }
+            (None, false) => tracing::warn!(target: "events", %artifact, cause, request, client, "not released"),
             // `go` asks for every prefix of a path.
-            (_, true) => tracing::debug!(target: "events", %artifact, cause, "absent"),
+            (_, true) => tracing::debug!(target: "events", %artifact, cause, request, client, "absent"),
         }
-        let (Some(list), Some((code, advice))) = (&self.list, refusal) else { return };
+        if let Some(recording) = self.recording.as_ref().filter(|_| !is_absent) {
+            let cases = recording.cases.get(&(artifact.module.clone(), artifact.kind)).unwrap_or_default();
+            let facts = facts::of(artifact, Outcome::Failed, false);
+            recording.not_answered(facts, &artifact.module.path, &why, &cases, asked);
+        }
+        let (Some(list), Some((code, advice))) = (&self.list, why.refusal) else { return };
         let file = {
             let mut events = lock(&list.events);
             let key = (artifact.module.clone(), artifact.kind);
             let quarantine = events.quarantine.get(&key).cloned().unwrap_or_default();
-            let file = RefusedFile { artifact: artifact.clone(), code, reason: in_full(error), advice, quarantine };
+            let file = RefusedFile { artifact: artifact.clone(), code, reason: in_full(why.error), advice, quarantine };
             let is_first = !events.refused.contains_key(&key);
             events.dropped += usize::from(!insert(&mut events.refused, artifact, file.clone()));
             is_first.then_some(file)
@@ -121,11 +176,53 @@ impl EventLog {
         file.iter().for_each(list.on_refusal);
     }
 
+    /// A request about a module, other than for such a file, was refused, or failed. `facts` say what was asked for.
+    pub(crate) fn not_answered(&self, facts: Facts, path: &ModulePath, why: Why<'_>, request: &RequestContext) {
+        if let Some(recording) = &self.recording {
+            recording.not_answered(facts, path, &why, &[], Some(request));
+        }
+    }
+
     fn write(&self, write: impl FnOnce(&mut Events)) {
         if let Some(list) = &self.list {
             write(&mut lock(&list.events));
         }
     }
+}
+
+impl Recording {
+    fn quarantined(&self, artifact: &Artifact, case: &Path, found: &store::Facts) {
+        let key = (artifact.module.clone(), artifact.kind);
+        let mut cases = self.cases.get(&key).unwrap_or_default();
+        if !cases.iter().any(|known| known == case) {
+            cases.push(case.to_owned());
+            self.cases.insert(key, cases);
+        }
+        let is_private = is_private(&self.private, &artifact.module.path, None);
+        self.recorder.record(Arc::new(facts::quarantined(artifact, case, found, is_private)), None);
+    }
+
+    fn not_answered(
+        &self,
+        facts: Facts,
+        path: &ModulePath,
+        why: &Why<'_>,
+        quarantine: &[PathBuf],
+        request: Option<&RequestContext>,
+    ) {
+        let facts = Facts { private: is_private(&self.private, path, why.code()), ..facts };
+        self.recorder.record(Arc::new(facts::not_answered(facts, why, quarantine)), request);
+    }
+}
+
+/// Whether the name of a module must not leave this machine.
+fn is_private(private: &Patterns, path: &ModulePath, code: Option<&str>) -> bool {
+    private.exempts(path) || looks_private(path) || matches!(code, Some("private-name" | "not-named"))
+}
+
+/// The id and the client of a request, as fields of a log line.
+fn ids(request: Option<&RequestContext>) -> (Option<DisplayValue<&RequestId>>, Option<DisplayValue<&IpAddr>>) {
+    (request.map(|request| display(&request.id)), request.map(|request| display(&request.client)))
 }
 
 /// Returns false if the list is full.
@@ -154,11 +251,12 @@ mod tests {
         let h1 = gomodule::dirhash::H1::parse("h1:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=").unwrap();
         let pinned = Basis::Pinned(h1);
         for nth in 0..=MAX_KEPT {
-            log.released(&artifact(nth), &pinned, 1, &ByteSource::Disk);
+            log.released(&artifact(nth), &pinned, 1, &ByteSource::Disk, &[], None);
         }
-        log.released(&artifact(0), &pinned, 1, &ByteSource::Upstream("again".into()));
+        log.released(&artifact(0), &pinned, 1, &ByteSource::Upstream("again".into()), &[], None);
         let refused = artifact(MAX_KEPT + 1);
-        log.refused(&refused, &std::fmt::Error, Some(("no-hash", "take another version")), false);
+        let why = Why { error: &std::fmt::Error, refusal: Some(("no-hash", "take another version")), denial: None };
+        log.refused(&refused, why, false, None);
         let events = log.snapshot();
         assert_eq!((events.released.len(), events.refused.len(), events.dropped), (MAX_KEPT, 1, 1));
     }

@@ -108,7 +108,7 @@ fn quarantine(
         reason: reason.to_owned(),
     };
     let case = context.store.quarantine().add(file, &facts)?;
-    context.events.quarantined(&artifact, case.clone());
+    context.events.quarantined(&artifact, case.clone(), &facts);
     tracing::warn!(
         target: "events", module = facts.module, kind = facts.kind, source = facts.source,
         expected = facts.expected, found = facts.found, reason, case = %case.display(), "set aside"

@@ -17,7 +17,7 @@ use crate::base::clock::Clock;
 
 pub(super) const MARKER: &str = "sumgate-format";
 /// The fixed folders.
-pub(super) const FOLDERS: [&str; 6] = ["proxy", "sumdb", "pins", "quarantine", "staging", "run"];
+pub(super) const FOLDERS: [&str; 7] = ["proxy", "sumdb", "pins", "quarantine", "staging", "run", "events"];
 
 /// The access of a command to the data folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -87,6 +87,11 @@ impl Breaker {
         self.open_until.is_some_and(|until| now < until)
     }
 
+    /// Whether it opened, and no request has had an answer since.
+    pub(super) fn is_tripped(&self) -> bool {
+        self.open_until.is_some()
+    }
+
     /// Consecutive failures, as far as they count.
     pub(super) fn failures(&self) -> u32 {
         self.failures.min(OPENS_AFTER)

@@ -5,6 +5,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::HeaderMap;
 use reqwest::redirect;
@@ -126,6 +127,17 @@ impl Dialer {
     pub(super) async fn get(&self, url: &Url, headers: HeaderMap) -> Result<reqwest::Response, Unanswered> {
         let (client, _) = self.client().await?;
         client.get(url.clone()).headers(headers).send().await.map_err(Unanswered::Failed)
+    }
+
+    /// Sends a body.
+    pub(super) async fn post(
+        &self,
+        url: &Url,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<reqwest::Response, Unanswered> {
+        let (client, _) = self.client().await?;
+        client.post(url.clone()).headers(headers).body(body).send().await.map_err(Unanswered::Failed)
     }
 
     /// Sends a request, unless its address is internal. The checked addresses are the ones that are connected to. Through a proxy

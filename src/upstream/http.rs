@@ -39,7 +39,7 @@ const REASON_WAIT: Duration = Duration::from_secs(1);
 /// The client. Cheap to clone; clones share connections.
 #[derive(Clone, Debug)]
 pub struct HttpClient {
-    transport: Transport,
+    pub(super) transport: Transport,
     timeouts: Timeouts,
     credentials: Option<Credentials>,
     /// Answers and chunks of bodies that have arrived.
@@ -61,7 +61,7 @@ pub(crate) trait Script: std::fmt::Debug + Send + Sync {
 }
 
 #[derive(Clone, Debug)]
-enum Transport {
+pub(super) enum Transport {
     Offline,
     Dialer(Dialer),
     #[cfg(test)]

@@ -204,7 +204,8 @@ impl Secret {
         LoginError::Invalid(self.clone(), why.to_owned())
     }
 
-    fn read(&self) -> Result<String, LoginError> {
+    /// Reads it. Blocks.
+    pub(crate) fn read(&self) -> Result<String, LoginError> {
         let text = match self {
             Self::File(path) => {
                 let file = open_file(path);

@@ -40,6 +40,15 @@ pub struct Metadata<T> {
     pub distrusted: bool,
 }
 
+/// A source that is not asked for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SourceDown {
+    /// Without credentials.
+    pub(crate) name: String,
+    pub(crate) is_private: bool,
+    pub(crate) why: String,
+}
+
 /// Sources with their health. Cheap to clone; clones share health and caches.
 #[derive(Clone, Debug)]
 pub struct UpstreamPool {
@@ -62,6 +71,18 @@ impl UpstreamPool {
     pub(super) fn serving(&self, path: &ModulePath) -> Self {
         let serves = |upstream: &&Arc<Upstream>| upstream.config.scope.has(path);
         Self { upstreams: self.upstreams.iter().filter(serves).cloned().collect(), ..self.clone() }
+    }
+
+    /// Those sources that failed repeatedly and have not answered since, with their last failure.
+    pub(super) fn down(&self) -> impl Iterator<Item = SourceDown> {
+        self.upstreams.iter().filter_map(|upstream| {
+            let failure = |health: &mut Health, _| {
+                let breaker = &health.breaker;
+                breaker.is_tripped().then(|| breaker.last_failure().to_owned())
+            };
+            let (name, is_private) = (upstream.config.source.to_string(), upstream.config.scope.private().is_some());
+            Some(SourceDown { why: upstream.health(failure)?, name, is_private })
+        })
     }
 
     pub(super) fn private(&self) -> Patterns {

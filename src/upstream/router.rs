@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::pool::UpstreamPool;
+use super::pool::{SourceDown, UpstreamPool};
 use super::times::Ttls;
 use gomodule::module::{ModulePath, Patterns};
 
@@ -41,6 +41,12 @@ impl Router {
     /// Whether there is no source at all.
     pub fn is_empty(&self) -> bool {
         self.public.sources().len() == 0 && self.private.is_empty()
+    }
+
+    /// The sources that failed repeatedly and have not answered since.
+    pub(crate) fn down(&self) -> Vec<SourceDown> {
+        let private = self.private.iter().flat_map(|(_, pool)| pool.down());
+        self.public.down().chain(private).collect()
     }
 
     /// All patterns of private modules.

@@ -13,7 +13,7 @@ use crate::recipes::repository;
 const HELLO: &str = "example.com/hello@v1.0.0";
 
 /// Every command.
-pub const COMMANDS: [&str; 25] = [
+pub const COMMANDS: [&str; 27] = [
     "serve",
     "run",
     "env",
@@ -39,6 +39,8 @@ pub const COMMANDS: [&str; 25] = [
     "policy explain",
     "sumdb",
     "sumdb lookup",
+    "report",
+    "report events",
 ];
 
 pub fn trials() -> Vec<Trial> {

@@ -46,6 +46,7 @@ mod doctor;
 mod early_names;
 mod endpoints;
 mod environment;
+mod event_log;
 mod fetch;
 mod fixture;
 mod foreign;
@@ -78,6 +79,7 @@ mod load;
 mod log;
 mod markdown;
 mod misbehaving;
+mod notify;
 mod odd_answers;
 mod odd_files;
 mod offline;
@@ -101,6 +103,7 @@ mod real_sumdb;
 mod recipes;
 mod redirects;
 mod reload;
+mod request_ids;
 mod response_cache;
 mod results;
 mod resumed;
@@ -119,7 +122,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 100] = [
+const TRIALS: [fn() -> Vec<Trial>; 103] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -158,6 +161,7 @@ const TRIALS: [fn() -> Vec<Trial>; 100] = [
     doctor::trials,
     early_names::trials,
     endpoints::trials,
+    event_log::trials,
     fetch::trials,
     foreign::trials,
     full_disk::trials,
@@ -188,6 +192,7 @@ const TRIALS: [fn() -> Vec<Trial>; 100] = [
     log::trials,
     markdown::trials,
     misbehaving::trials,
+    notify::trials,
     odd_answers::trials,
     offline::trials,
     page_commands::trials,
@@ -209,6 +214,7 @@ const TRIALS: [fn() -> Vec<Trial>; 100] = [
     recipes::trials,
     redirects::trials,
     reload::trials,
+    request_ids::trials,
     response_cache::trials,
     results::trials,
     resumed::trials,

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{DatabaseArgs, DatabaseTimeoutArgs, ExemptArgs, StateArgs, UpstreamArgs, WarnArgs};
+use super::{DatabaseArgs, DatabaseTimeoutArgs, EventLogArgs, ExemptArgs, StateArgs, UpstreamArgs, WarnArgs};
 use crate::mirror::ListenAddress;
 use crate::settings::duration;
 
@@ -106,6 +106,9 @@ pub(in crate::cli) struct ServeArgs {
 
     #[command(flatten)]
     pub(in crate::cli) hold: HoldArgs,
+
+    #[command(flatten)]
+    pub(in crate::cli) events: EventLogArgs,
 }
 
 /// A network in CIDR notation.

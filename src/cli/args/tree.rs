@@ -13,7 +13,7 @@ use crate::base::nearest::nearest;
 const GROUPS: [(&str, &[&str]); 4] = [
     ("Serve and build", &["serve", "run", "env", "health"]),
     ("Check", &["audit", "doctor", "why", "verify", "hash"]),
-    ("Data", &["cache", "policy", "sumdb"]),
+    ("Data", &["report", "cache", "policy", "sumdb"]),
     ("Learn", &["demo", "completions", "man", "help"]),
 ];
 

@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::header::HeaderMap;
+use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode, Uri};
 
 use super::body::Body;
 use super::respond::{self, BodyKind};
 use super::response_cache::{MAX_ANSWER, ResponseCache};
 use crate::base::fault::Fault;
+use crate::base::request_context::RequestContext;
 use crate::base::text::safe_joined;
+use crate::events::Facts;
 use crate::mirror::error::MirrorError;
 use crate::mirror::metadata::cache::Freshness;
 use crate::mirror::metadata::client_text;
@@ -21,7 +24,7 @@ use crate::release::{Basis, ReleaseError, Released, blocking};
 use crate::sumdb::{DatabaseId, LookupFailure};
 use crate::upstream::database_request::DatabaseRequest;
 use gomodule::artifact::{Artifact, Kind};
-use gomodule::module::ModuleVersion;
+use gomodule::module::{ModulePath, ModuleVersion};
 use gomodule::proxy_request::Request;
 
 const WELCOME: &str =
@@ -42,6 +45,23 @@ fn is_list(path: &str) -> bool {
     path.ends_with("/@v/list") || path.ends_with("/@latest")
 }
 
+/// What the event log says of a request, unless it is for a `.zip` or `.mod`, or for no module.
+fn asked_for(route: &Route) -> Option<(Facts, &ModulePath)> {
+    let (kind, version, module) = match route {
+        Route::Module(Request::File(Artifact { module, kind: Kind::Info })) => {
+            ("info", Some(&module.version), &module.path)
+        }
+        Route::Module(Request::List(module)) => ("list", None, module),
+        Route::Module(Request::Latest(module)) => ("latest", None, module),
+        Route::Module(Request::Query(module, _)) => ("query", None, module),
+        Route::Database(_, DatabaseRequest::Lookup(module)) => ("lookup", Some(&module.version), &module.path),
+        Route::Module(Request::File(_)) | Route::Database(..) | Route::Home => return None,
+    };
+    let version = version.map(ToString::to_string);
+    let facts = Facts { module: Some(module.to_string()), version, kind: Some(kind.to_owned()), ..Facts::default() };
+    Some((facts, module))
+}
+
 pub(super) struct Handler {
     pub(super) pipeline: Pipeline,
     pub(super) base: BasePath,
@@ -54,22 +74,24 @@ impl Handler {
     pub(super) fn health(&self, method: &Method, uri: &Uri) -> Option<Response<Body>> {
         let is_asked = uri.path().strip_prefix(self.base.as_str()) == Some(HEALTH_PATH);
         let is_read = matches!(*method, Method::GET | Method::HEAD);
-        (is_asked && is_read).then(|| respond::finish(method, respond::small(BodyKind::Text, HEALTHY.into())))
+        (is_asked && is_read).then(|| respond::small(BodyKind::Text, HEALTHY.into()))
     }
 
     /// Answers a request; every error is an answer too.
-    pub(super) async fn answer(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response<Body> {
+    pub(super) async fn answer(&self, head: &Parts, request: &RequestContext) -> Response<Body> {
+        let Parts { method, uri, headers, .. } = head;
         let response = if matches!(*method, Method::GET | Method::HEAD) {
             let data = self.pipeline.context.store.root();
-            self.get(uri, headers).await.unwrap_or_else(|error| {
+            self.get(uri, headers, request).await.unwrap_or_else(|error| {
                 // The client must not learn where the data folder is; the operator must.
                 let (fault, cause) = (error.fault(), safe_joined(&crate::base::fault::in_full(&error)));
                 if fault == Fault::Host {
-                    tracing::error!("{cause}");
+                    tracing::error!(request = %request.id, "{cause}");
                 } else if is_list(uri.path()) && !matches!(fault, Fault::Absent | Fault::NotServed | Fault::Request) {
                     // Trouble with a file is in the event log.
-                    tracing::warn!(target: "events", path = uri.path(), cause, "no list");
+                    tracing::warn!(target: "events", path = uri.path(), cause, request = %request.id, client = %request.client, "no list");
                 }
+                self.record(uri.path(), &error, request);
                 respond::error(&error, data)
             })
         } else {
@@ -77,11 +99,23 @@ impl Handler {
             response.headers_mut().insert(hyper::header::ALLOW, hyper::header::HeaderValue::from_static("GET, HEAD"));
             response
         };
-        tracing::debug!(%method, path = uri.path(), status = response.status().as_u16(), "request");
-        respond::finish(method, response)
+        tracing::debug!(%method, path = uri.path(), status = response.status().as_u16(), id = %request.id, "request");
+        response
     }
 
-    async fn get(&self, uri: &Uri, headers: &HeaderMap) -> Result<Response<Body>, MirrorError> {
+    /// Puts the refusal of an answer, or its failure, into the event log. That of a `.zip` or `.mod` is there already.
+    fn record(&self, path: &str, error: &MirrorError, request: &RequestContext) {
+        let context = &self.pipeline.context;
+        if matches!(error.fault(), Fault::Absent | Fault::NotServed | Fault::Request) {
+            return;
+        }
+        let Ok(route) = route(path, &self.base, &context.expectations.databases.names()) else { return };
+        if let Some((facts, module)) = asked_for(&route) {
+            context.events.not_answered(facts, module, error.why(), request);
+        }
+    }
+
+    async fn get(&self, uri: &Uri, headers: &HeaderMap, asked: &RequestContext) -> Result<Response<Body>, MirrorError> {
         let databases = &self.pipeline.context.expectations.databases;
         let trusted = |id| Some(databases.at(id).trusted_size()?.get());
         let kept = self.cache.get(uri.path(), headers, trusted);
@@ -94,6 +128,9 @@ impl Handler {
         };
         self.admit(route).await?;
         if let Some(kept) = &kept {
+            if let Some(facts) = kept.released() {
+                self.pipeline.context.events.released_again(Arc::clone(facts), Some(asked));
+            }
             return Ok(kept.response());
         }
         let to = (uri.path(), route);
@@ -101,7 +138,7 @@ impl Handler {
             Route::Home => respond::small(BodyKind::Text, self.home()),
             Route::Module(request) if forbids_download(headers) => {
                 match (stored(&self.pipeline, request).await?, request) {
-                    (None, Request::File(artifact)) => self.file(to, headers, artifact).await?,
+                    (None, Request::File(artifact)) => self.file(to, headers, artifact, asked).await?,
                     (None, request) => return Err(MirrorError::NotStored(request.to_string())),
                     (Some(list), Request::List(_)) => respond::cached(BodyKind::Text, list),
                     (Some(info), _) => respond::cached(BodyKind::Resolved, info),
@@ -117,7 +154,7 @@ impl Handler {
                     _ => respond::cached(BodyKind::Resolved, info),
                 }
             }
-            Route::Module(Request::File(artifact)) => self.file(to, headers, artifact).await?,
+            Route::Module(Request::File(artifact)) => self.file(to, headers, artifact, asked).await?,
             Route::Module(Request::Query(path, query)) => {
                 respond::cached(BodyKind::Resolved, self.pipeline.infos.query(path, query).await?)
             }
@@ -149,12 +186,13 @@ impl Handler {
         to: (&str, &Route),
         headers: &HeaderMap,
         artifact: &Artifact,
+        asked: &RequestContext,
     ) -> Result<Response<Body>, MirrorError> {
-        let Admitted { file: released, warnings } = self.pipeline.release(artifact).await?;
+        let Admitted { file: released, warnings, facts } = self.pipeline.release(artifact, Some(asked)).await?;
         let mut response = respond::file(headers, artifact.kind, &released);
         respond::warn(&mut response, &warnings);
         let is_go_mod = artifact.kind == Kind::Mod;
-        if is_go_mod { self.go_mod(to, response, artifact, released).await } else { Ok(response) }
+        if is_go_mod { self.go_mod(to, response, artifact, released, facts).await } else { Ok(response) }
     }
 
     async fn sumdb(
@@ -189,6 +227,7 @@ impl Handler {
         mut response: Response<Body>,
         artifact: &Artifact,
         released: Released,
+        facts: Option<Arc<Facts>>,
     ) -> Result<Response<Body>, MirrorError> {
         let whole = response.status() == StatusCode::OK && released.identity().size() <= MAX_ANSWER as u64;
         // The operator can forget a pin.
@@ -200,7 +239,7 @@ impl Handler {
         let failed = move |cause| ReleaseError::read(&artifact, cause);
         let go_mod = blocking(&Arc::new(released), move |released| released.go_mod().map_err(failed)).await?;
         *response.body_mut() = Body::Memory(go_mod);
-        Ok(self.cache.keep(to, response, None))
+        Ok(self.cache.keep_released(to, response, facts))
     }
 
     /// The record under the newest trusted head, so that all clients converge on one head.
@@ -278,11 +317,11 @@ mod tests {
         let handler = Handler { pipeline, base: BasePath::default(), cache };
         let module = ModuleVersion::parse("example.com/hello@v1.0.0").unwrap();
         let artifact = Artifact { module, kind: Kind::Mod };
-        let released = handler.pipeline.release(&artifact).await.unwrap().file;
+        let released = handler.pipeline.release(&artifact, None).await.unwrap().file;
         let answered = async || {
             let response = respond::file(&HeaderMap::new(), Kind::Mod, &released);
             let route = Route::Module(Request::File(artifact.clone()));
-            handler.go_mod(("/a", &route), response, &artifact, released.clone()).await
+            handler.go_mod(("/a", &route), response, &artifact, released.clone(), None).await
         };
         assert_eq!(answered().await.unwrap().status(), StatusCode::OK);
         let stored = folder.path().join("proxy").join(artifact.path());

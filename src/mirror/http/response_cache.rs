@@ -8,14 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use hyper::Response;
 use hyper::header::{self, HeaderMap};
-use hyper::{Method, Response};
 use tokio::time::Instant;
 
 use super::body::Body;
 use super::respond;
 use crate::base::byte_cache::ByteCache;
 use crate::base::clock::Clock;
+use crate::events::Facts;
 use crate::mirror::route::Route;
 use crate::sumdb::DatabaseId;
 
@@ -25,8 +26,8 @@ const MEMORY: u64 = 16 << 20;
 const USUAL: u64 = 2 << 10;
 /// Larger answers gain nothing over a read from disk. Tiles have 8 KiB, nearly every go.mod less than 32.
 pub(super) const MAX_ANSWER: usize = 64 << 10;
-/// The path, its route, the headers and the entry in the cache.
-const OVERHEAD: usize = 800;
+/// The path, its route, the headers, the entry in the cache, and the facts of a file.
+const OVERHEAD: usize = 1400;
 const KEPT: Duration = Duration::from_secs(60);
 
 pub(super) struct ResponseCache {
@@ -39,6 +40,8 @@ pub(super) struct KeptAnswer {
     route: Route,
     answer: Response<Bytes>,
     under: Option<TrustedHead>,
+    /// Of a file: what the event log says of each request.
+    released: Option<Arc<Facts>>,
     since: Instant,
 }
 
@@ -46,6 +49,11 @@ impl KeptAnswer {
     /// What its path asks for.
     pub(super) fn route(&self) -> &Route {
         &self.route
+    }
+
+    /// Of a file: what the event log says of each request.
+    pub(super) fn released(&self) -> Option<&Arc<Facts>> {
+        self.released.as_ref()
     }
 
     pub(super) fn response(&self) -> Response<Body> {
@@ -61,7 +69,8 @@ impl ResponseCache {
         Self { answers: ByteCache::new(MEMORY, USUAL), clock }
     }
 
-    /// The answer for `path`, if the database still trusts the head under it. Ranges and conditions are not answered from here.
+    /// The answer for `path`, if the database still trusts the head under it, and what the event log says of it. Ranges and conditions
+    /// are not answered from here.
     pub(super) fn get(
         &self,
         path: &str,
@@ -77,21 +86,41 @@ impl ResponseCache {
         (is_new && is_trusted).then_some(kept)
     }
 
-    /// Keeps the whole answer to a route, if it is small.
+    /// Keeps the whole answer to a route, if it is small. It has no id of a request yet.
     pub(super) fn keep(
+        &self,
+        to: (&str, &Route),
+        response: Response<Body>,
+        under: Option<TrustedHead>,
+    ) -> Response<Body> {
+        self.keep_with(to, response, under, None)
+    }
+
+    /// The same for a file.
+    pub(super) fn keep_released(
+        &self,
+        to: (&str, &Route),
+        response: Response<Body>,
+        released: Option<Arc<Facts>>,
+    ) -> Response<Body> {
+        self.keep_with(to, response, None, released)
+    }
+
+    fn keep_with(
         &self,
         (path, route): (&str, &Route),
         response: Response<Body>,
         under: Option<TrustedHead>,
+        released: Option<Arc<Facts>>,
     ) -> Response<Body> {
-        let response = respond::finish(&Method::GET, response);
+        let response = respond::complete(response);
         if let Body::Memory(body) = response.body()
             && body.len() <= MAX_ANSWER
             && response.status().is_success()
         {
             let mut answer = Response::new(body.clone());
             answer.headers_mut().clone_from(response.headers());
-            let kept = KeptAnswer { route: route.clone(), answer, under, since: self.clock.steady() };
+            let kept = KeptAnswer { route: route.clone(), answer, under, released, since: self.clock.steady() };
             let bytes = path.len() + body.len() + OVERHEAD;
             self.answers.insert(path.to_owned(), Arc::new(kept), bytes);
         }

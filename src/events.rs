@@ -1,0 +1,26 @@
+//! What happened, for the operator: who got what, proved how; what was refused, and why.
+//!
+//! ```text
+//! release, mirror ─Event→ Journal ─one thread→ DATA/events/events-N.jsonl ─read→ report
+//!                    └──→ Notifier ─one task→ POST to a URL of the operator
+//! ```
+//!
+//! No request ever waits for a disk or a receiver: the queues are bounded, and what does not fit is counted and left out.
+
+mod event;
+mod filter;
+mod journal;
+mod line;
+mod notifier;
+mod outbox;
+mod reader;
+mod recorder;
+mod signature;
+
+pub(crate) use event::{Facts, Outcome};
+pub(crate) use filter::Filter;
+pub(crate) use journal::Journal;
+pub(crate) use line::human;
+pub(crate) use notifier::{Notifier, Receiver};
+pub(crate) use reader::{Found, Reader};
+pub(crate) use recorder::Recorder;

@@ -1,0 +1,36 @@
+//! Hands events to the log and to the receiver.
+
+use std::sync::Arc;
+
+use super::event::{Event, Facts};
+use super::journal::Journal;
+use super::notifier::Notifier;
+use crate::base::clock::Clock;
+use crate::base::request_context::RequestContext;
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Recorder {
+    journal: Journal,
+    notifier: Option<Notifier>,
+    clock: Clock,
+}
+
+impl Recorder {
+    pub(crate) fn new(journal: Journal, notifier: Option<Notifier>, clock: Clock) -> Self {
+        Self { journal, notifier, clock }
+    }
+
+    /// Something happened now, in this request of a client or without one. Never blocks.
+    pub(crate) fn record(&self, facts: Arc<Facts>, request: Option<&RequestContext>) {
+        let event = Event {
+            request: request.map(|request| request.id.to_string()),
+            client: request.map(|request| request.client),
+            ..Event::at(self.clock.now().wall, facts)
+        };
+        if let Some(notifier) = &self.notifier {
+            notifier.tell(&event);
+        }
+        self.journal.record(event);
+    }
+}
