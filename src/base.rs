@@ -16,6 +16,7 @@ pub(crate) mod parallel;
 #[expect(clippy::disallowed_methods, reason = "it finds programs and starts them")]
 pub mod process;
 pub(crate) mod recent;
+pub(crate) mod request_context;
 pub(crate) mod text;
 pub mod toml_file;
 #[expect(clippy::disallowed_methods, reason = "it opens the files of a tree under audit")]

@@ -5,12 +5,11 @@ use tlog::Signer;
 use super::args::KeygenArgs;
 use super::exit::{Exit, Failure};
 use super::out;
+use super::random::random;
 use super::result_file::write_secret;
 
 pub(super) fn run(args: &KeygenArgs) -> Result<Exit, Failure> {
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(|error| Failure::host("get random bytes", &error))?;
-    let signer = Signer::from_seed(&args.name, seed).map_err(Failure::usage)?;
+    let signer = Signer::from_seed(&args.name, random()?).map_err(Failure::usage)?;
     write_secret("--out", &args.out, &format!("{}\n", signer.to_secret_text()))?;
     out::deliver(&format!("{}\n", signer.verifier_key()))?;
     Ok(Exit::Success)

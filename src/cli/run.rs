@@ -17,6 +17,7 @@ use super::args::{Cache, RunArgs};
 use super::bases::Bases;
 use super::exit::{Exit, Failure};
 use super::policies::Policies;
+use super::random::random;
 use super::runtime::Runtime;
 use super::serve_file::ConfigFile;
 use super::sources::SourceConfig;
@@ -24,6 +25,7 @@ use super::{ages, bases, config, out, sources};
 use crate::base::account::real_home;
 use crate::base::clock::Clock;
 use crate::base::fault::Fault;
+use crate::base::request_context::RequestIds;
 use crate::finding::Code;
 use crate::gate::{
     self, Accepted, CacheOrigin, DatabaseState, Ended, Environment, EnvironmentInputs, Examination, Examined, Outcome,
@@ -156,7 +158,7 @@ impl<'a> RunContext<'a> {
     ) -> Result<Outcome, Failure> {
         let (pipeline, events) = self.pipeline(clients, store, http)?;
         let gatekeeper = pipeline.clone();
-        let mirror = Mirror::start_alone(pipeline, secret_path()?).await?;
+        let mirror = Mirror::start_alone(pipeline, secret_path()?, RequestIds::from_seed(random()?)).await?;
         let environment = self.environment(kept, mirror.url(), clients.at(DatabaseId::FIRST).database());
         let before = self.snapshot(store).await?;
         let modules = gate::ModuleFiles::read(&self.here, &self.workspace, &environment.work_file(), &before);
@@ -345,9 +347,7 @@ fn source_config(
 }
 
 fn secret_path() -> Result<BasePath, Failure> {
-    let mut bytes = [0; PATH_BYTES];
-    getrandom::fill(&mut bytes).map_err(|error| Failure::host("get random bytes", &error))?;
-    BasePath::parse(&hex::encode(bytes)).map_err(Failure::usage)
+    BasePath::parse(&hex::encode(random::<PATH_BYTES>()?)).map_err(Failure::usage)
 }
 
 fn state(client: &Client) -> DatabaseState {

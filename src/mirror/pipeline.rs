@@ -14,6 +14,7 @@ use super::reserved::is_reserved;
 use super::retractions::Retracted;
 use crate::base::clock::Clock;
 use crate::base::fault::{Fault, in_full};
+use crate::base::request_context::RequestContext;
 use crate::policy::{Denial, Exception, InForce, Policy};
 use crate::release::{Context, EventLog, Expectations, Released, blocking, keeper};
 use crate::store::Store;
@@ -118,20 +119,24 @@ impl Pipeline {
         (*offline || expectations.exempt.exempts(path)).then_some(Ok(()))
     }
 
-    /// The proved file of `artifact`, open, if the policy lets it in.
-    pub(super) async fn release(&self, artifact: &Artifact) -> Result<Admitted, MirrorError> {
+    /// The proved file of `artifact`, open, if the policy lets it in. `request` is the one of the client that asks, if any does.
+    pub(super) async fn release(
+        &self,
+        artifact: &Artifact,
+        request: Option<&RequestContext>,
+    ) -> Result<Admitted, MirrorError> {
         let released = match self.may_name(&artifact.module.path).await {
             Ok(()) => self.release_admitted(artifact).await,
             Err(error) => Err(error),
         };
         match &released {
             Ok(Admitted { file, warnings }) => {
-                self.context.events.released(artifact, file.basis(), file.identity().size(), file.source());
-                self.context.events.warned(artifact, warnings);
+                self.context.events.released(artifact, file.basis(), file.identity().size(), file.source(), request);
+                self.context.events.warned(artifact, warnings, request);
             }
             Err(error) => {
                 let is_absent = matches!(error.fault(), Fault::Absent | Fault::NotServed);
-                self.context.events.refused(artifact, error, error.refusal(), is_absent);
+                self.context.events.refused(artifact, error, error.refusal(), is_absent, request);
             }
         }
         released

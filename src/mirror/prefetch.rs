@@ -95,14 +95,14 @@ impl Prefetch {
             }
             return Ok(Prefetched { h1: None, bytes: info.body.len() as u64, was_here, warnings: Vec::new() });
         }
-        let Admitted { file, warnings } = self.pipeline.release(artifact).await?;
+        let Admitted { file, warnings } = self.pipeline.release(artifact, None).await?;
         let was_here = *file.source() == ByteSource::Disk;
         Ok(Prefetched { h1: Some(file.h1()), bytes: file.identity().size(), was_here, warnings })
     }
 
     /// The proved file of `artifact`, open, with its length and its h1.
     pub(crate) async fn open_proved(&self, artifact: &Artifact) -> Result<(Arc<File>, u64, H1), MirrorError> {
-        let released = self.pipeline.release(artifact).await?.file;
+        let released = self.pipeline.release(artifact, None).await?.file;
         Ok((Arc::clone(released.file()), released.identity().size(), released.h1()))
     }
 
@@ -115,7 +115,7 @@ impl Prefetch {
     /// The proved go.mod of a version.
     pub(crate) async fn go_mod(&self, module: &ModuleVersion) -> Result<String, MirrorError> {
         let artifact = Artifact { module: module.clone(), kind: Kind::Mod };
-        let released = self.pipeline.release(&artifact).await?.file;
+        let released = self.pipeline.release(&artifact, None).await?.file;
         let failed = move |cause| ReleaseError::read(&artifact, cause);
         let text = blocking(&Arc::new(released), move |go_mod| go_mod.go_mod().map_err(failed)).await?;
         Ok(String::from_utf8_lossy(&text).into_owned())
@@ -129,7 +129,7 @@ impl Prefetch {
         max: u64,
     ) -> Result<Option<Vec<u8>>, MirrorError> {
         let artifact = Artifact { module: module.clone(), kind: Kind::Zip };
-        let released = self.pipeline.release(&artifact).await?.file;
+        let released = self.pipeline.release(&artifact, None).await?.file;
         let name = format!("{module}/{name}");
         let failed = move |cause| ReleaseError::read(&artifact, std::io::Error::other(cause));
         let read = move |zip: &Released| file_in_zip(zip.file(), &name, max, &ZipLimits::default()).map_err(failed);

@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+
+use tracing::field::{DisplayValue, display};
 
 use super::basis::Basis;
 use super::error::Refusal;
 use super::obtain::ByteSource;
 use crate::base::fault::in_full;
 use crate::base::lock::lock;
+use crate::base::request_context::{RequestContext, RequestId};
 use crate::base::text::safe_joined;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::ModuleVersion;
@@ -80,7 +84,16 @@ impl EventLog {
         });
     }
 
-    pub(crate) fn released(&self, artifact: &Artifact, basis: &Basis, bytes: u64, source: &ByteSource) {
+    pub(crate) fn released(
+        &self,
+        artifact: &Artifact,
+        basis: &Basis,
+        bytes: u64,
+        source: &ByteSource,
+        request: Option<&RequestContext>,
+    ) {
+        let (request, client) = ids(request);
+        tracing::debug!(target: "events", %artifact, %basis, bytes, %source, request, client, "released");
         self.write(|events| {
             let file = ReleasedFile { basis: basis.clone(), bytes, source: source.clone() };
             events.dropped += usize::from(!insert(&mut events.released, artifact, file));
@@ -88,25 +101,35 @@ impl EventLog {
     }
 
     /// A file was released, and rules of the policy that only warn say this of it. Writes a log line for each.
-    pub(crate) fn warned(&self, artifact: &Artifact, warnings: &[String]) {
+    pub(crate) fn warned(&self, artifact: &Artifact, warnings: &[String], request: Option<&RequestContext>) {
         if warnings.is_empty() {
             return;
         }
+        let (request, client) = ids(request);
         for cause in warnings.iter().map(|warning| safe_joined(warning)) {
-            tracing::warn!(target: "events", %artifact, cause, "released with a warning");
+            tracing::warn!(target: "events", %artifact, cause, request, client, "released with a warning");
         }
         self.write(|events| events.dropped += usize::from(!insert(&mut events.warned, artifact, warnings.to_vec())));
     }
 
     /// A file was not released. `refusal` is set if the bytes, a rule or the database forbid the release, and `None` after a
     /// failure or absence. Writes one log line with the whole cause.
-    pub(crate) fn refused(&self, artifact: &Artifact, error: &dyn Error, refusal: Option<Refusal>, is_absent: bool) {
-        let cause = safe_joined(&in_full(error));
+    pub(crate) fn refused(
+        &self,
+        artifact: &Artifact,
+        error: &dyn Error,
+        refusal: Option<Refusal>,
+        is_absent: bool,
+        request: Option<&RequestContext>,
+    ) {
+        let (cause, (request, client)) = (safe_joined(&in_full(error)), ids(request));
         match (refusal, is_absent) {
-            (Some((code, _)), false) => tracing::warn!(target: "events", %artifact, code, cause, "refused"),
-            (None, false) => tracing::warn!(target: "events", %artifact, cause, "not released"),
+            (Some((code, _)), false) => {
+                tracing::warn!(target: "events", %artifact, code, cause, request, client, "refused");
+            }
+            (None, false) => tracing::warn!(target: "events", %artifact, cause, request, client, "not released"),
             // `go` asks for every prefix of a path.
-            (_, true) => tracing::debug!(target: "events", %artifact, cause, "absent"),
+            (_, true) => tracing::debug!(target: "events", %artifact, cause, request, client, "absent"),
         }
         let (Some(list), Some((code, advice))) = (&self.list, refusal) else { return };
         let file = {
@@ -126,6 +149,11 @@ impl EventLog {
             write(&mut lock(&list.events));
         }
     }
+}
+
+/// The id and the client of a request, as fields of a log line.
+fn ids(request: Option<&RequestContext>) -> (Option<DisplayValue<&RequestId>>, Option<DisplayValue<&IpAddr>>) {
+    (request.map(|request| display(&request.id)), request.map(|request| display(&request.client)))
 }
 
 /// Returns false if the list is full.
@@ -154,11 +182,11 @@ mod tests {
         let h1 = gomodule::dirhash::H1::parse("h1:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=").unwrap();
         let pinned = Basis::Pinned(h1);
         for nth in 0..=MAX_KEPT {
-            log.released(&artifact(nth), &pinned, 1, &ByteSource::Disk);
+            log.released(&artifact(nth), &pinned, 1, &ByteSource::Disk, None);
         }
-        log.released(&artifact(0), &pinned, 1, &ByteSource::Upstream("again".into()));
+        log.released(&artifact(0), &pinned, 1, &ByteSource::Upstream("again".into()), None);
         let refused = artifact(MAX_KEPT + 1);
-        log.refused(&refused, &std::fmt::Error, Some(("no-hash", "take another version")), false);
+        log.refused(&refused, &std::fmt::Error, Some(("no-hash", "take another version")), false, None);
         let events = log.snapshot();
         assert_eq!((events.released.len(), events.refused.len(), events.dropped), (MAX_KEPT, 1, 1));
     }

@@ -101,6 +101,7 @@ mod real_sumdb;
 mod recipes;
 mod redirects;
 mod reload;
+mod request_ids;
 mod response_cache;
 mod results;
 mod resumed;
@@ -119,7 +120,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 100] = [
+const TRIALS: [fn() -> Vec<Trial>; 101] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -209,6 +210,7 @@ const TRIALS: [fn() -> Vec<Trial>; 100] = [
     recipes::trials,
     redirects::trials,
     reload::trials,
+    request_ids::trials,
     response_cache::trials,
     results::trials,
     resumed::trials,

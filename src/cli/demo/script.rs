@@ -13,6 +13,8 @@ use url::Url;
 use crate::base::clock::Clock;
 use crate::base::limits::MAX_ANSWER;
 use crate::base::process::{self, Limits};
+use crate::base::request_context::RequestIds;
+use crate::cli::random::random;
 use crate::mirror::{BasePath, ListenAddress, Mirror, Pipeline, ServerOptions};
 use crate::policy::InForce;
 use crate::release::{EventLog, Expectations};
@@ -80,6 +82,7 @@ impl Tour {
             ListenAddress::At(([127, 0, 0, 1], 0).into()),
             BasePath::default(),
             ServerOptions::default(),
+            RequestIds::from_seed(random().map_err(|failure| anyhow::anyhow!("{failure}"))?),
         )
         .await?;
         Ok(Self { origin, mirror, client, http, go, folder, width })

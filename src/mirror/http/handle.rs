@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::header::HeaderMap;
+use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode, Uri};
 
 use super::body::Body;
 use super::respond::{self, BodyKind};
 use super::response_cache::{MAX_ANSWER, ResponseCache};
 use crate::base::fault::Fault;
+use crate::base::request_context::RequestContext;
 use crate::base::text::safe_joined;
 use crate::mirror::error::MirrorError;
 use crate::mirror::metadata::cache::Freshness;
@@ -54,21 +56,22 @@ impl Handler {
     pub(super) fn health(&self, method: &Method, uri: &Uri) -> Option<Response<Body>> {
         let is_asked = uri.path().strip_prefix(self.base.as_str()) == Some(HEALTH_PATH);
         let is_read = matches!(*method, Method::GET | Method::HEAD);
-        (is_asked && is_read).then(|| respond::finish(method, respond::small(BodyKind::Text, HEALTHY.into())))
+        (is_asked && is_read).then(|| respond::small(BodyKind::Text, HEALTHY.into()))
     }
 
     /// Answers a request; every error is an answer too.
-    pub(super) async fn answer(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response<Body> {
+    pub(super) async fn answer(&self, head: &Parts, request: &RequestContext) -> Response<Body> {
+        let Parts { method, uri, headers, .. } = head;
         let response = if matches!(*method, Method::GET | Method::HEAD) {
             let data = self.pipeline.context.store.root();
-            self.get(uri, headers).await.unwrap_or_else(|error| {
+            self.get(uri, headers, request).await.unwrap_or_else(|error| {
                 // The client must not learn where the data folder is; the operator must.
                 let (fault, cause) = (error.fault(), safe_joined(&crate::base::fault::in_full(&error)));
                 if fault == Fault::Host {
-                    tracing::error!("{cause}");
+                    tracing::error!(request = %request.id, "{cause}");
                 } else if is_list(uri.path()) && !matches!(fault, Fault::Absent | Fault::NotServed | Fault::Request) {
                     // Trouble with a file is in the event log.
-                    tracing::warn!(target: "events", path = uri.path(), cause, "no list");
+                    tracing::warn!(target: "events", path = uri.path(), cause, request = %request.id, client = %request.client, "no list");
                 }
                 respond::error(&error, data)
             })
@@ -77,11 +80,11 @@ impl Handler {
             response.headers_mut().insert(hyper::header::ALLOW, hyper::header::HeaderValue::from_static("GET, HEAD"));
             response
         };
-        tracing::debug!(%method, path = uri.path(), status = response.status().as_u16(), "request");
-        respond::finish(method, response)
+        tracing::debug!(%method, path = uri.path(), status = response.status().as_u16(), id = %request.id, "request");
+        response
     }
 
-    async fn get(&self, uri: &Uri, headers: &HeaderMap) -> Result<Response<Body>, MirrorError> {
+    async fn get(&self, uri: &Uri, headers: &HeaderMap, asked: &RequestContext) -> Result<Response<Body>, MirrorError> {
         let databases = &self.pipeline.context.expectations.databases;
         let trusted = |id| Some(databases.at(id).trusted_size()?.get());
         if let Some(response) = self.cache.get(uri.path(), headers, trusted) {
@@ -99,7 +102,7 @@ impl Handler {
             Route::Home => respond::small(BodyKind::Text, self.home()),
             Route::Module(request) if forbids_download(headers) => {
                 match (stored(&self.pipeline, &request).await?, request) {
-                    (None, Request::File(artifact)) => self.file(uri.path(), headers, artifact).await?,
+                    (None, Request::File(artifact)) => self.file(uri.path(), headers, artifact, asked).await?,
                     (None, request) => return Err(MirrorError::NotStored(request.to_string())),
                     (Some(list), Request::List(_)) => respond::cached(BodyKind::Text, list),
                     (Some(info), _) => respond::cached(BodyKind::Resolved, info),
@@ -115,7 +118,7 @@ impl Handler {
                     _ => respond::cached(BodyKind::Resolved, info),
                 }
             }
-            Route::Module(Request::File(artifact)) => self.file(uri.path(), headers, artifact).await?,
+            Route::Module(Request::File(artifact)) => self.file(uri.path(), headers, artifact, asked).await?,
             Route::Module(Request::Query(path, query)) => {
                 respond::cached(BodyKind::Resolved, self.pipeline.infos.query(&path, &query).await?)
             }
@@ -129,8 +132,14 @@ impl Handler {
         })
     }
 
-    async fn file(&self, path: &str, headers: &HeaderMap, artifact: Artifact) -> Result<Response<Body>, MirrorError> {
-        let Admitted { file: released, warnings } = self.pipeline.release(&artifact).await?;
+    async fn file(
+        &self,
+        path: &str,
+        headers: &HeaderMap,
+        artifact: Artifact,
+        asked: &RequestContext,
+    ) -> Result<Response<Body>, MirrorError> {
+        let Admitted { file: released, warnings } = self.pipeline.release(&artifact, Some(asked)).await?;
         let mut response = respond::file(headers, artifact.kind, &released);
         respond::warn(&mut response, &warnings);
         let is_go_mod = artifact.kind == Kind::Mod;
@@ -252,7 +261,7 @@ mod tests {
         let handler = Handler { pipeline, base: BasePath::default(), cache };
         let module = ModuleVersion::parse("example.com/hello@v1.0.0").unwrap();
         let artifact = Artifact { module, kind: Kind::Mod };
-        let released = handler.pipeline.release(&artifact).await.unwrap().file;
+        let released = handler.pipeline.release(&artifact, None).await.unwrap().file;
         let answered = async || {
             let response = respond::file(&HeaderMap::new(), Kind::Mod, &released);
             handler.go_mod("/a", response, artifact.clone(), released.clone()).await

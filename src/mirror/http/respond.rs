@@ -9,6 +9,7 @@ use hyper::{Method, Response, StatusCode};
 
 use super::body::Body;
 use crate::base::fault::{Fault, in_full};
+use crate::base::request_context::RequestId;
 use crate::base::text::{one_line, safe_lines};
 use crate::mirror::error::MirrorError;
 use crate::mirror::metadata::cache::{Cached, Freshness};
@@ -21,6 +22,8 @@ const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 /// For what upstreams may change.
 const MUTABLE: &str = "no-cache";
 
+/// It is on every answer, in the log, and in the text of every error.
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The stable name of a refusal.
 const REFUSED: HeaderName = HeaderName::from_static("x-sumgate-refused");
 /// What a rule of the policy that only warns says of the file.
@@ -76,7 +79,7 @@ pub(super) fn cached(kind: BodyKind, cached: Cached) -> Response<Body> {
 
 /// An error: `text/plain`, since `go` shows only that to its user. Paths in it are relative to the folder `data`.
 pub(super) fn error(error: &MirrorError, data: &Path) -> Response<Body> {
-    let text = client_text::that_go_shows(&client_text::for_client(&in_full(error), data));
+    let text = client_text::for_client(&in_full(error), data);
     let mut response = refusal(status(error.fault()), &text);
     if let Some((code, _)) = error.refusal() {
         set(response.headers_mut(), REFUSED, code);
@@ -111,13 +114,13 @@ fn status(fault: Fault) -> StatusCode {
 const BUSY_FOR: &str = "30";
 
 /// The answer if a client has too many requests under way.
-pub(super) fn busy(method: &Method) -> Response<Body> {
+pub(super) fn busy() -> Response<Body> {
     let why = "the mirror is busy, and this client has too many unfinished requests: try again later";
     let mut response = refusal(StatusCode::SERVICE_UNAVAILABLE, why);
     set(response.headers_mut(), header::RETRY_AFTER, BUSY_FOR);
     // Another client needs the connection.
     set(response.headers_mut(), header::CONNECTION, "close");
-    finish(method, response)
+    response
 }
 
 /// A status with a reason, which may quote untrusted input.
@@ -179,16 +182,31 @@ pub(super) fn warn(response: &mut Response<Body>, warnings: &[String]) {
     }
 }
 
-/// Sets the headers of every answer, and removes the body of an answer to HEAD.
-pub(super) fn finish(method: &Method, mut response: Response<Body>) -> Response<Body> {
+/// Adds the id of its request to an answer, and to the text of an error. Sets the headers of every answer, and removes the body of
+/// an answer to HEAD.
+pub(super) fn finish(method: &Method, id: &RequestId, mut response: Response<Body>) -> Response<Body> {
+    let is_error = response.status().is_client_error() || response.status().is_server_error();
+    if let Body::Memory(text) = response.body()
+        && is_error
+    {
+        let text = client_text::that_go_shows(&String::from_utf8_lossy(text), &format!("request {id}"));
+        *response.body_mut() = Body::Memory(text.into());
+    }
+    let mut response = complete(response);
+    set(response.headers_mut(), REQUEST_ID, id.as_str());
+    if *method == Method::HEAD {
+        *response.body_mut() = Body::empty();
+    }
+    response
+}
+
+/// Sets the headers of every answer that do not depend on its request.
+pub(super) fn complete(mut response: Response<Body>) -> Response<Body> {
     if response.status() != StatusCode::NOT_MODIFIED {
         let length = HeaderValue::from(response.body().len());
         response.headers_mut().insert(header::CONTENT_LENGTH, length);
     }
     set(response.headers_mut(), header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    if *method == Method::HEAD {
-        *response.body_mut() = Body::empty();
-    }
     response
 }
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use hyper::Response;
 use hyper::header::{self, HeaderMap};
-use hyper::{Method, Response};
 use tokio::time::Instant;
 
 use super::body::Body;
@@ -63,9 +63,9 @@ impl ResponseCache {
         (is_new && is_trusted).then(|| kept.answer.clone().map(Body::Memory))
     }
 
-    /// Keeps a whole answer, if it is small.
+    /// Keeps a whole answer, if it is small. It has no id of a request yet.
     pub(super) fn keep(&self, path: &str, response: Response<Body>, under: Option<TrustedHead>) -> Response<Body> {
-        let response = respond::finish(&Method::GET, response);
+        let response = respond::complete(response);
         if let Body::Memory(body) = response.body()
             && body.len() <= MAX_ANSWER
             && response.status().is_success()

@@ -27,6 +27,7 @@ use super::respond;
 use super::response_cache::ResponseCache;
 use super::socket::{Outgoing, Socket};
 use crate::base::lock::lock;
+use crate::base::request_context::{RequestContext, RequestId, RequestIds};
 use crate::mirror::pipeline::Pipeline;
 use crate::mirror::route::BasePath;
 
@@ -64,6 +65,7 @@ struct Listener {
     /// A request takes it once, and ends with what it took, also if it is replaced meanwhile.
     serving: Mutex<Arc<Serving>>,
     limits: Arc<ConnectionLimits>,
+    ids: RequestIds,
 }
 
 pub(crate) struct Mirror {
@@ -97,16 +99,17 @@ impl Mirror {
         address: ListenAddress,
         base: BasePath,
         options: ServerOptions,
+        ids: RequestIds,
     ) -> Result<Self, StartError> {
         connection_limits::raise_open_files();
-        Self::start_for(pipeline, address, base, Some(options)).await
+        Self::start_for(pipeline, address, base, Some(options), ids).await
     }
 
     /// Listens on a free loopback port below `base`, a path that other users of this machine cannot guess, and answers only
     /// requests for its own address, which a page in a browser cannot send.
-    pub(crate) async fn start_alone(pipeline: Pipeline, base: BasePath) -> Result<Self, StartError> {
+    pub(crate) async fn start_alone(pipeline: Pipeline, base: BasePath, ids: RequestIds) -> Result<Self, StartError> {
         let any_port = ListenAddress::At((Ipv4Addr::LOCALHOST, 0).into());
-        Self::start_for(pipeline, any_port, base, None).await
+        Self::start_for(pipeline, any_port, base, None, ids).await
     }
 
     async fn start_for(
@@ -114,13 +117,14 @@ impl Mirror {
         address: ListenAddress,
         base: BasePath,
         options: Option<ServerOptions>,
+        ids: RequestIds,
     ) -> Result<Self, StartError> {
         let (listener, reachable) = address.listen().await.map_err(|cause| StartError { address, cause })?;
         let url = format!("http://{reachable}{}", base.as_str());
         let own = || ServerOptions { hosts: Hosts::Own(reachable.to_string()), ..ServerOptions::default() };
         let options = options.unwrap_or_else(own);
         let serving = Mutex::new(Arc::new(Serving::of(pipeline, base.clone(), options)));
-        let server = Arc::new(Listener { serving, limits: ConnectionLimits::of_this_process() });
+        let server = Arc::new(Listener { serving, ids, limits: ConnectionLimits::of_this_process() });
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(accept(listener, Arc::clone(&server), stopped));
         Ok(Self { url, base, listener: server, stop, running })
@@ -201,19 +205,39 @@ impl Listener {
 
     /// The answer to a request, and its slot, which is freed when the answer was sent.
     async fn answer(&self, peer: IpAddr, head: &Parts) -> (Response<Body>, Option<Slot>) {
-        let Serving { handler, options } = &*self.serving();
+        let serving = self.serving();
+        let request = self.context(&serving.options, peer, head);
+        let (response, slot) = self.answer_in_turn(&serving, head, &request).await;
+        (respond::finish(&head.method, &request.id, response), slot)
+    }
+
+    /// A trusted proxy may have chosen the id already.
+    fn context(&self, options: &ServerOptions, peer: IpAddr, head: &Parts) -> RequestContext {
+        let proxies = &options.proxies;
+        let given = head.headers.get(respond::REQUEST_ID).filter(|_| proxies.trusts(peer.to_canonical()));
+        let given = given.and_then(|value| RequestId::given(value.as_bytes()));
+        let id = given.unwrap_or_else(|| self.ids.next());
+        RequestContext { id, client: proxies.client(peer, &head.headers) }
+    }
+
+    async fn answer_in_turn(
+        &self,
+        serving: &Serving,
+        head: &Parts,
+        request: &RequestContext,
+    ) -> (Response<Body>, Option<Slot>) {
+        let Serving { handler, options } = serving;
         if let Some(why) = options.hosts.refuses(head) {
-            let refusal = respond::refusal(StatusCode::MISDIRECTED_REQUEST, &why);
-            return (respond::finish(&head.method, refusal), None);
+            return (respond::refusal(StatusCode::MISDIRECTED_REQUEST, &why), None);
         }
         if let Some(healthy) = handler.health(&head.method, &head.uri) {
             return (healthy, None);
         }
-        let turn = self.limits.request_slot(options.proxies.client(peer, &head.headers)).await;
-        if turn.is_none() {
-            return (respond::busy(&head.method), None);
+        let slot = self.limits.request_slot(request.client).await;
+        if slot.is_none() {
+            return (respond::busy(), None);
         }
-        (handler.answer(&head.method, &head.uri, &head.headers).await, turn)
+        (handler.answer(head, request).await, slot)
     }
 }
 

@@ -7,6 +7,8 @@ use gomodule::module::is_semver;
 
 /// What `go` shows of a message, less the line break that it counts (`cmd/go/internal/web`: 8 times 81 bytes).
 const SHOWN: usize = 640;
+/// The lines that it shows (likewise).
+const LINES: usize = 8;
 /// The start of a line that is cut names the request.
 const START: usize = 160;
 
@@ -26,17 +28,23 @@ pub(crate) fn for_client(text: &str, data: &Path) -> String {
     safe_lines(&text)
 }
 
-/// An error message with each line that `go` would not show cut in the middle. `go` shows whole lines, as long as they have
-/// fewer than 648 bytes together: of one longer line it shows nothing. What to do stands at the end.
-pub(crate) fn that_go_shows(text: &str) -> String {
-    let (mut shown, mut used) = (String::with_capacity(text.len()), 0);
-    for line in text.split_inclusive('\n') {
-        let left = SHOWN.saturating_sub(used);
-        let fits = line.len() <= left || left < 2 * START;
-        let line = if fits { line.to_owned() } else { without_middle(line, left) };
-        used += line.len();
-        shown.push_str(&line);
+/// An error message in lines, with each line that `go` would not show cut in the middle, and `last` as the last line that it
+/// shows. `go` shows whole lines up to a blank one, as long as they have fewer than 648 bytes together: of one longer line it
+/// shows nothing. What to do stands at the end.
+pub(crate) fn that_go_shows(text: &str, last: &str) -> String {
+    let max = SHOWN.saturating_sub(last.len() + 1);
+    let (mut shown, mut used, mut last) = (String::with_capacity(text.len() + last.len() + 2), 0, Some(last));
+    for (nth, line) in text.lines().enumerate() {
+        let left = max.saturating_sub(used);
+        let fits = line.len() < left || left < 2 * START;
+        let line = if fits { line.to_owned() } else { without_middle(line, left - 1) };
+        used += line.len() + 1;
+        if nth + 1 == LINES || used > max || line.trim().is_empty() {
+            last.take().into_iter().for_each(|last| shown.push_str(&format!("{last}\n")));
+        }
+        shown.push_str(&format!("{line}\n"));
     }
+    last.into_iter().for_each(|last| shown.push_str(&format!("{last}\n")));
     shown
 }
 
@@ -91,21 +99,35 @@ mod tests {
     #[test]
     fn a_line_that_is_too_long_for_go_keeps_its_start_and_its_end() {
         let short = "a refusal\nwith two lines\n";
-        assert_eq!(that_go_shows(short), short);
+        assert_eq!(that_go_shows(short, "request 1"), format!("{short}request 1\n"));
         let long = format!("direct: {} what to do: {}", "é".repeat(400), "x".repeat(100));
-        let shown = that_go_shows(&long);
+        let shown = that_go_shows(&long, "request 1");
         assert!(
             shown.len() <= SHOWN
                 && shown.starts_with("direct: é")
-                && shown.ends_with(&format!("é what to do: {}", "x".repeat(100))),
+                && shown.ends_with(&format!("é what to do: {}\nrequest 1\n", "x".repeat(100))),
             "{shown}"
         );
-        let second = that_go_shows(&format!("{}\n{long}\nmore\n", "y".repeat(200)));
+        let second = that_go_shows(&format!("{}\n{long}\nmore\n", "y".repeat(200)), "request 1");
         let lines: Vec<&str> = second.lines().collect();
         assert!(
-            lines[1].len() + 202 <= SHOWN && lines[1].ends_with(&"x".repeat(100)) && lines[2] == "more",
+            lines[1].len() + 202 + 10 <= SHOWN
+                && lines[1].ends_with(&"x".repeat(100))
+                && lines[2..] == ["request 1", "more"],
             "{second}"
         );
+    }
+
+    #[test]
+    fn go_shows_the_last_line_however_many_there_are() {
+        let lines = |many: usize| (0..many).map(|nth| format!("line {nth}\n")).collect::<String>();
+        for (text, at) in
+            [(lines(7), 7), (lines(8), 7), (lines(30), 7), ("one\n\nthree".to_owned(), 1), (String::new(), 0)]
+        {
+            let shown = that_go_shows(&text, "request 1");
+            assert_eq!(shown.lines().position(|line| line == "request 1"), Some(at), "{shown}");
+            assert_eq!(shown.lines().count(), text.lines().count() + 1, "nothing is lost");
+        }
     }
 
     #[test]
