@@ -17,7 +17,7 @@ use gomodule::module::ModuleVersion;
 pub(super) use audit::{AuditArgs, Colour, DoctorArgs, OutputArgs};
 pub(super) use cache::{CacheCommand, ExportArgs, FetchArgs, ImportArgs, KeygenArgs, PinsCommand, ToolchainArgs};
 pub(super) use run::{Cache, RunArgs};
-pub(super) use serve::{AddressArgs, HoldArgs, ListenArgs, ServeArgs};
+pub(super) use serve::{AddressArgs, HoldArgs, ListenArgs, LogFormat, ServeArgs};
 pub(super) use shared::{
     CaseArgs, DEFAULT_UPSTREAM, DatabaseArgs, DatabaseTimeoutArgs, ExemptArgs, GoSettingsArgs, PolicyArgs, StateArgs,
     UpstreamArgs, WarnArgs,

@@ -3,18 +3,20 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::args::ServeArgs;
+use super::args::{LogFormat, ServeArgs};
 use super::command_line::serve_again;
 use super::exit::Failure;
 use super::serve_settings::{ServeSettings, Serving};
 use crate::mirror::ListenAddress;
 use crate::store::Store;
+use crate::telemetry::Metrics;
 
 /// Reads the settings again. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Reload {
     started: Started,
     store: Arc<Store>,
+    metrics: Metrics,
 }
 
 /// The flags that hold until the mirror ends: it listens already, clients know its URL, and its data folder is open.
@@ -25,18 +27,19 @@ struct Started {
     data: Option<PathBuf>,
     offline: bool,
     shared: bool,
+    log_format: LogFormat,
 }
 
 impl Reload {
-    pub(super) fn new(args: &ServeArgs, store: &Arc<Store>) -> Self {
-        Self { started: Started::of(args), store: Arc::clone(store) }
+    pub(super) fn new(args: &ServeArgs, store: &Arc<Store>, metrics: &Metrics) -> Self {
+        Self { started: Started::of(args), store: Arc::clone(store), metrics: metrics.clone() }
     }
 
     /// Reads the settings, and returns the flags that have changed in vain. Blocks.
     pub(super) fn read(&self) -> Result<(Serving, Vec<&'static str>), Failure> {
         let (mut args, file) = serve_again()?;
         let in_vain = self.started.restore(&mut args);
-        Ok((ServeSettings::of(&args, file)?.serving(&args, &self.store)?, in_vain))
+        Ok((ServeSettings::of(&args, file)?.serving(&args, &self.store, &self.metrics)?, in_vain))
     }
 }
 
@@ -49,6 +52,7 @@ impl Started {
             data: args.state.data.clone(),
             offline: args.offline,
             shared: args.shared,
+            log_format: args.log_format,
         }
     }
 
@@ -61,10 +65,11 @@ impl Started {
             ("--data", self.data != now.data),
             ("--offline", self.offline != now.offline),
             ("--shared", self.shared != now.shared),
+            ("--log-format", self.log_format != now.log_format),
         ];
-        let Self { listen, base_path, data, offline, shared } = self.clone();
+        let Self { listen, base_path, data, offline, shared, log_format } = self.clone();
         (args.address.at.listen, args.address.at.base_path, args.state.data) = (listen, base_path, data);
-        (args.offline, args.shared) = (offline, shared);
+        (args.offline, args.shared, args.log_format) = (offline, shared, log_format);
         changed.into_iter().filter_map(|(flag, changed)| changed.then_some(flag)).collect()
     }
 }

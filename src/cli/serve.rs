@@ -17,9 +17,10 @@ use super::serve_settings::{ServeSettings, Serving};
 use super::{config, out};
 use crate::base::clock::Clock;
 use crate::base::request_context::RequestIds;
-use crate::mirror::Mirror;
+use crate::mirror::{Mirror, REFUSAL_CODES};
 use crate::store::{Access, Modes, Store};
 use crate::sumdb::{DatabaseId, Databases};
+use crate::telemetry::Metrics;
 use gomodule::module::Patterns;
 
 pub(super) fn run(args: &ServeArgs, file: Result<ConfigFile, Failure>) -> Result<Exit, Failure> {
@@ -31,20 +32,22 @@ pub(super) fn run(args: &ServeArgs, file: Result<ConfigFile, Failure>) -> Result
     let modes = if args.shared { Modes::Shared } else { Modes::Private };
     let store = Store::open_for(&config::data_folder(args.state.data.as_deref())?, access, modes, Clock::System)?;
     let store = Arc::new(store);
-    out::start_log("info");
+    out::start_log_of_mirror(args.log_format);
+    let metrics = Metrics::counting(&REFUSAL_CODES, Clock::System.now().wall);
     Runtime::start()?.block_on(async {
         // Before the mirror starts, so that no signal is missed.
         let listen = |kind| signal(kind).map_err(|error| Failure::host("listen to signals", &error));
         let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
         let (mut hangup, manager) = (listen(SignalKind::hangup())?, Manager::of_environment());
         let base = settings.base.clone();
-        let Serving { pipeline, options, clients, exempt, private, from, .. } = settings.serving(args, &store)?;
+        let Serving { pipeline, options, clients, exempt, private, from, .. } =
+            settings.serving(args, &store, &metrics)?;
         let ids = RequestIds::from_seed(random()?);
         let mirror = Mirror::start(pipeline, args.address.at.listen, base, options, ids).await?;
         out::print(&greeting(mirror.url(), &store, &from, &clients, &exempt, &private));
         drop(clients);
         manager.ready("listening");
-        let reload = Reload::new(args, &store);
+        let reload = Reload::new(args, &store, &metrics);
         loop {
             let read = async {
                 hangup.recv().await;

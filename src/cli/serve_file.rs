@@ -273,7 +273,8 @@ mod tests {
                     host = [\"c\", \"d\"]\nignore-case-on = [\"github.com\"]\ntrusted-proxy = \"10.0.0.0/8\"\ndata = \"data\"\nanchor = [\"head\", \"p\"]\n\
                     sumdb = \"sum.golang.org\"\npolicy = \"p\"\noffline = true\nshared = false\nwarn = true\n\
                     upstream = \"https://a.example\"\nfresh-for = \"1s\"\nstale-for = \"1s\"\nabsent-for = \"1s\"\n\
-                    hold-for = \"1s\"\ndatabase-timeout = \"1s\"\nidle-for = \"1s\"\n";
+                    hold-for = \"1s\"\ndatabase-timeout = \"1s\"\nidle-for = \"1s\"\n\
+                    log-format = \"json\"\nmax-head-age = \"1h\"\n";
         let folder = tempfile::tempdir().unwrap();
         for name in ["head", "p"] {
             std::fs::write(folder.path().join(name), "").unwrap();

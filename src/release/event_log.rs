@@ -15,6 +15,7 @@ use crate::base::fault::in_full;
 use crate::base::lock::lock;
 use crate::base::request_context::{RequestContext, RequestId};
 use crate::base::text::safe_joined;
+use crate::telemetry::{CacheKind, Metrics};
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::ModuleVersion;
 
@@ -26,6 +27,7 @@ const MAX_KEPT: usize = 100_000;
 #[derive(Clone, Default)]
 pub(crate) struct EventLog {
     list: Option<Arc<EventList>>,
+    metrics: Metrics,
 }
 
 struct EventList {
@@ -63,14 +65,24 @@ pub struct Events {
 }
 
 impl EventLog {
+    /// A log that counts.
+    pub(crate) fn counting(metrics: Metrics) -> Self {
+        Self { list: None, metrics }
+    }
+
     /// A log with a list. `on_refusal` is called at the first refusal of each file.
     pub(crate) fn with_list(on_refusal: fn(&RefusedFile)) -> Self {
-        Self { list: Some(Arc::new(EventList { events: Mutex::default(), on_refusal })) }
+        Self { list: Some(Arc::new(EventList { events: Mutex::default(), on_refusal })), metrics: Metrics::default() }
     }
 
     pub(crate) fn snapshot(&self) -> Events {
         let events = |list: &Arc<EventList>| lock(&list.events).clone();
         self.list.as_ref().map(events).unwrap_or_default()
+    }
+
+    /// The hash of a file was compared with the expected one.
+    pub(super) fn compared(&self, is_right: bool) {
+        self.metrics.compared(is_right);
     }
 
     pub(super) fn quarantined(&self, artifact: &Artifact, case: PathBuf) {
@@ -92,6 +104,7 @@ impl EventLog {
         source: &ByteSource,
         request: Option<&RequestContext>,
     ) {
+        self.metrics.cache(CacheKind::Store, *source == ByteSource::Disk);
         let (request, client) = ids(request);
         tracing::debug!(target: "events", %artifact, %basis, bytes, %source, request, client, "released");
         self.write(|events| {

@@ -77,6 +77,7 @@ mod in_the_way;
 mod load;
 mod log;
 mod markdown;
+mod metrics;
 mod misbehaving;
 mod odd_answers;
 mod odd_files;
@@ -97,6 +98,7 @@ mod programs;
 mod proxies;
 mod queries;
 mod readers;
+mod readiness;
 mod real_sumdb;
 mod recipes;
 mod redirects;
@@ -120,7 +122,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 101] = [
+const TRIALS: [fn() -> Vec<Trial>; 103] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -188,6 +190,7 @@ const TRIALS: [fn() -> Vec<Trial>; 101] = [
     load::trials,
     log::trials,
     markdown::trials,
+    metrics::trials,
     misbehaving::trials,
     odd_answers::trials,
     offline::trials,
@@ -206,6 +209,7 @@ const TRIALS: [fn() -> Vec<Trial>; 101] = [
     proxies::trials,
     queries::trials,
     readers::trials,
+    readiness::trials,
     real_sumdb::trials,
     recipes::trials,
     redirects::trials,

@@ -17,6 +17,7 @@ use super::respond;
 use crate::base::byte_cache::ByteCache;
 use crate::base::clock::Clock;
 use crate::sumdb::DatabaseId;
+use crate::telemetry::{CacheKind, Metrics};
 
 /// All answers, in bytes.
 const MEMORY: u64 = 16 << 20;
@@ -31,6 +32,7 @@ const KEPT: Duration = Duration::from_secs(60);
 pub(super) struct ResponseCache {
     answers: ByteCache<String, Arc<KeptAnswer>>,
     clock: Clock,
+    metrics: Metrics,
 }
 
 struct KeptAnswer {
@@ -43,8 +45,8 @@ struct KeptAnswer {
 pub(super) type TrustedHead = (DatabaseId, u64);
 
 impl ResponseCache {
-    pub(super) fn new(clock: Clock) -> Self {
-        Self { answers: ByteCache::new(MEMORY, USUAL), clock }
+    pub(super) fn new(clock: Clock, metrics: Metrics) -> Self {
+        Self { answers: ByteCache::new(MEMORY, USUAL), clock, metrics }
     }
 
     /// The answer for `path`, if the database still trusts the head under it. Ranges and conditions are not answered from here.
@@ -60,11 +62,15 @@ impl ResponseCache {
         let kept = self.answers.get(path)?;
         let is_new = self.clock.steady() - kept.since < KEPT;
         let is_trusted = kept.under.is_none_or(|(database, size)| trusted(database) == Some(size));
-        (is_new && is_trusted).then(|| kept.answer.clone().map(Body::Memory))
+        (is_new && is_trusted).then(|| {
+            self.metrics.cache(CacheKind::Response, true);
+            kept.answer.clone().map(Body::Memory)
+        })
     }
 
     /// Keeps a whole answer, if it is small. It has no id of a request yet.
     pub(super) fn keep(&self, path: &str, response: Response<Body>, under: Option<TrustedHead>) -> Response<Body> {
+        self.metrics.cache(CacheKind::Response, false);
         let response = respond::complete(response);
         if let Body::Memory(body) = response.body()
             && body.len() <= MAX_ANSWER
