@@ -29,4 +29,5 @@ pub mod settings;
 #[expect(clippy::disallowed_methods, reason = "it reads and writes the data folder")]
 pub mod store;
 pub mod sumdb;
+mod telemetry;
 pub mod upstream;

@@ -16,6 +16,7 @@ mod newest;
 mod not_yet;
 mod pipeline;
 mod prefetch;
+mod readiness;
 mod reserved;
 mod retractions;
 mod route;
@@ -23,7 +24,7 @@ mod stored;
 mod watch;
 
 pub use absence::Absent;
-pub(crate) use error::MirrorError;
+pub(crate) use error::{MirrorError, REFUSAL_CODES};
 pub(crate) use http::{
     HEALTH_PATH, HEALTHY, Hosts, ListenAddress, Mirror, RequestedRange, ServerOptions, StartError, TrustedProxies,
     requested_range,

@@ -34,6 +34,7 @@ mod lock;
 mod open;
 mod owner;
 mod pins;
+mod probe;
 mod quarantine;
 pub(crate) mod remove;
 mod staging;
@@ -53,6 +54,7 @@ pub(crate) use identity::Identity;
 pub(crate) use lock::open_lock;
 pub use owner::Untrusted;
 pub(crate) use pins::{PinnedModule, Pins};
+pub(crate) use probe::DiskState;
 pub(crate) use quarantine::Facts;
 pub use staging::StagingFile;
 pub(crate) use staging::private_folder;
@@ -161,6 +163,11 @@ impl Store {
 
     pub(crate) fn events(&self) -> &EventFiles {
         &self.events
+    }
+
+    /// Whether the folder can be used now. Blocks.
+    pub(crate) fn probe(&self) -> DiskState {
+        probe::probe(&self.root, &self.staging, &self.options)
     }
 
     /// The state folder of the database with this verifier key text.

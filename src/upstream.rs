@@ -8,6 +8,7 @@ mod access;
 mod authorization;
 mod breaker;
 mod config;
+mod counted;
 pub mod database_request;
 #[expect(clippy::disallowed_methods, reason = "it connects")]
 mod dialer;
@@ -44,6 +45,7 @@ mod secret;
 mod sink;
 mod slots;
 mod times;
+mod transport;
 #[expect(clippy::module_inception, reason = "the file holds the type that gives the room its name")]
 mod upstream;
 mod wanted;

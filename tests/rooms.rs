@@ -10,6 +10,8 @@ use std::path::Path;
 /// From the lowest to the highest: a room imports only rooms before it.
 const ROOMS: [&str; 19] = [
     "base",
+    // All others may report to it.
+    "telemetry",
     // The output of programs is made safe for a terminal.
     "finding",
     "go",

@@ -11,6 +11,12 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
     span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?.try_into().ok()
 }
 
+/// A duration for a reader, in whole seconds: `1h 30m`.
+pub(crate) fn shown(duration: Duration) -> String {
+    let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
+    format!("{:#}", jiff::SignedDuration::from_secs(seconds))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -30,6 +36,7 @@ mod tests {
         ] {
             assert_eq!(duration(text), Some(Duration::from_secs(seconds)), "{text}");
         }
+        assert_eq!([0, 60, 5400].map(|seconds| shown(Duration::from_secs(seconds))), ["0s", "1m", "1h 30m"]);
         for text in ["", "7", "soon", "1mo", "1y", "-7d", "7d ago", "7d,", "9999999999999h"] {
             assert_eq!(duration(text), None, "{text}");
         }

@@ -19,7 +19,7 @@ pub(super) use audit::{AuditArgs, Colour, DoctorArgs, OutputArgs};
 pub(super) use cache::{CacheCommand, ExportArgs, FetchArgs, ImportArgs, KeygenArgs, PinsCommand, ToolchainArgs};
 pub(super) use report::{EventFormat, EventLogArgs, EventsArgs, ReportCommand, Since};
 pub(super) use run::{Cache, RunArgs};
-pub(super) use serve::{AddressArgs, HoldArgs, ListenArgs, ServeArgs};
+pub(super) use serve::{AddressArgs, HoldArgs, ListenArgs, LogFormat, ServeArgs};
 pub(super) use shared::{
     CaseArgs, DEFAULT_UPSTREAM, DatabaseArgs, DatabaseTimeoutArgs, ExemptArgs, GoSettingsArgs, PolicyArgs, StateArgs,
     UpstreamArgs, WarnArgs,

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use tracing_subscriber::EnvFilter;
 
-use super::args::Colour;
+use super::args::{Colour, LogFormat};
 use super::exit::Failure;
 use crate::base::text::{safe_lines, without_commands};
 use crate::sumdb::Databases;
@@ -68,12 +69,28 @@ pub(super) const QUIET: &str = "off,sumgate::store::write_failures=warn";
 
 /// Logs to stderr. The level is that of `SUMGATE_LOG`, or else `default`; `debug` shows requests.
 pub(super) fn start_log(default: &str) {
-    use tracing_subscriber::EnvFilter;
-    let given = std::env::var("SUMGATE_LOG").ok().filter(|text| !text.is_empty());
-    let filter = given.and_then(|text| EnvFilter::try_new(text).ok()).unwrap_or_else(|| EnvFilter::new(default));
+    let filter = log_filter(default);
     let colour = wants_colour(&io::stderr());
     // Fails only if a log was started already, which is then used.
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colour).try_init();
+}
+
+/// Logs as [`start_log`]. JSON has a line for each request, unless SUMGATE_LOG says otherwise.
+pub(super) fn start_log_of_mirror(format: LogFormat) {
+    match format {
+        LogFormat::Text => start_log("info"),
+        LogFormat::Json => {
+            let filter = log_filter("info,access=debug");
+            let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+            let json = log.json().flatten_event(true).with_current_span(false).with_span_list(false);
+            let _ = json.try_init();
+        }
+    }
+}
+
+fn log_filter(default: &str) -> EnvFilter {
+    let given = std::env::var("SUMGATE_LOG").ok().filter(|text| !text.is_empty());
+    given.and_then(|text| EnvFilter::try_new(text).ok()).unwrap_or_else(|| EnvFilter::new(default))
 }
 
 /// By default colours are used on a terminal, unless NO_COLOR is set (<https://no-color.org>).

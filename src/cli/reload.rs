@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::args::ServeArgs;
+use super::args::{LogFormat, ServeArgs};
 use super::command_line::serve_again;
 use super::exit::Failure;
 use super::serve_settings::{ServeSettings, Serving};
 use crate::events::Journal;
 use crate::mirror::ListenAddress;
 use crate::store::{EventLimits, Store};
+use crate::telemetry::Metrics;
 
 /// How much of the event log is kept.
 pub(super) fn event_limits(args: &ServeArgs) -> EventLimits {
@@ -22,6 +23,7 @@ pub(super) struct Reload {
     started: Started,
     store: Arc<Store>,
     journal: Journal,
+    metrics: Metrics,
 }
 
 /// The flags that hold until the mirror ends: it listens already, clients know its URL, and its data folder is open.
@@ -33,18 +35,21 @@ struct Started {
     offline: bool,
     shared: bool,
     events: EventLimits,
+    log_format: LogFormat,
 }
 
 impl Reload {
-    pub(super) fn new(args: &ServeArgs, store: &Arc<Store>, journal: &Journal) -> Self {
-        Self { started: Started::of(args), store: Arc::clone(store), journal: journal.clone() }
+    pub(super) fn new(args: &ServeArgs, store: &Arc<Store>, journal: &Journal, metrics: &Metrics) -> Self {
+        let (store, journal, metrics) = (Arc::clone(store), journal.clone(), metrics.clone());
+        Self { started: Started::of(args), store, journal, metrics }
     }
 
     /// Reads the settings, and returns the flags that have changed in vain. Blocks.
     pub(super) fn read(&self) -> Result<(Serving, Vec<&'static str>), Failure> {
         let (mut args, file) = serve_again()?;
         let in_vain = self.started.restore(&mut args);
-        Ok((ServeSettings::of(&args, file)?.serving(&args, &self.store, &self.journal)?, in_vain))
+        let settings = ServeSettings::of(&args, file)?;
+        Ok((settings.serving(&args, &self.store, &self.journal, &self.metrics)?, in_vain))
     }
 }
 
@@ -58,6 +63,7 @@ impl Started {
             offline: args.offline,
             shared: args.shared,
             events: event_limits(args),
+            log_format: args.log_format,
         }
     }
 
@@ -72,11 +78,12 @@ impl Started {
             ("--shared", self.shared != now.shared),
             ("--events-file-size", self.events.file_size != now.events.file_size),
             ("--events-files", self.events.files != now.events.files),
+            ("--log-format", self.log_format != now.log_format),
         ];
         // The events have their thread already.
-        let Self { listen, base_path, data, offline, shared, events: _ } = self.clone();
+        let Self { listen, base_path, data, offline, shared, events: _, log_format } = self.clone();
         (args.address.at.listen, args.address.at.base_path, args.state.data) = (listen, base_path, data);
-        (args.offline, args.shared) = (offline, shared);
+        (args.offline, args.shared, args.log_format) = (offline, shared, log_format);
         changed.into_iter().filter_map(|(flag, changed)| changed.then_some(flag)).collect()
     }
 }

@@ -18,9 +18,10 @@ use super::{config, out};
 use crate::base::clock::Clock;
 use crate::base::request_context::RequestIds;
 use crate::events::Journal;
-use crate::mirror::{Mirror, Watch, Watched};
+use crate::mirror::{Mirror, REFUSAL_CODES, Watch, Watched};
 use crate::store::{Access, Modes, Store};
 use crate::sumdb::{DatabaseId, Databases};
+use crate::telemetry::Metrics;
 use gomodule::module::Patterns;
 
 pub(super) fn run(args: &ServeArgs, file: Result<ConfigFile, Failure>) -> Result<Exit, Failure> {
@@ -32,7 +33,8 @@ pub(super) fn run(args: &ServeArgs, file: Result<ConfigFile, Failure>) -> Result
     let modes = if args.shared { Modes::Shared } else { Modes::Private };
     let store = Store::open_for(&config::data_folder(args.state.data.as_deref())?, access, modes, Clock::System)?;
     let store = Arc::new(store);
-    out::start_log("info");
+    out::start_log_of_mirror(args.log_format);
+    let metrics = Metrics::counting(&REFUSAL_CODES, Clock::System.now().wall);
     Runtime::start()?.block_on(async {
         // Before the mirror starts, so that no signal is missed.
         let listen = |kind| signal(kind).map_err(|error| Failure::host("listen to signals", &error));
@@ -41,7 +43,7 @@ pub(super) fn run(args: &ServeArgs, file: Result<ConfigFile, Failure>) -> Result
         let base = settings.base.clone();
         let journal = Journal::start(store.events().writer(event_limits(args)));
         let journal = journal.map_err(|error| Failure::host("start the event log", &error))?;
-        let serving = settings.serving(args, &store, &journal)?;
+        let serving = settings.serving(args, &store, &journal, &metrics)?;
         let Serving { pipeline, options, clients, exempt, private, from, recorder, .. } = serving;
         let watched = Watched::default();
         let mut watch = Watch::start(&pipeline, recorder, watched.clone());
@@ -50,7 +52,7 @@ pub(super) fn run(args: &ServeArgs, file: Result<ConfigFile, Failure>) -> Result
         out::print(&greeting(mirror.url(), &store, &from, &clients, &exempt, &private));
         drop(clients);
         manager.ready("listening");
-        let reload = Reload::new(args, &store, &journal);
+        let reload = Reload::new(args, &store, &journal, &metrics);
         loop {
             let read = async {
                 hangup.recv().await;

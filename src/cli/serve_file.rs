@@ -274,7 +274,8 @@ mod tests {
                     sumdb = \"sum.golang.org\"\npolicy = \"p\"\noffline = true\nshared = false\nwarn = true\n\
                     upstream = \"https://a.example\"\nfresh-for = \"1s\"\nstale-for = \"1s\"\nabsent-for = \"1s\"\n\
                     hold-for = \"1s\"\ndatabase-timeout = \"1s\"\nidle-for = \"1s\"\n\
-                    events-file-size = \"1MiB\"\nevents-files = \"1\"\nnotify = \"https://a.example\"\nnotify-secret = \"p\"\n";
+                    events-file-size = \"1MiB\"\nevents-files = \"1\"\nnotify = \"https://a.example\"\nnotify-secret = \"p\"\n\
+                    log-format = \"json\"\nmax-head-age = \"1h\"\n";
         let folder = tempfile::tempdir().unwrap();
         for name in ["head", "p"] {
             std::fs::write(folder.path().join(name), "").unwrap();

@@ -15,6 +15,7 @@ use crate::policy::Policy;
 use crate::release::{EventLog, Expectations};
 use crate::store::Store;
 use crate::sumdb::{Database, Databases};
+use crate::telemetry::Metrics;
 use crate::upstream::{HttpClient, Roots, Secret, Ttls};
 use gomodule::module::Patterns;
 
@@ -69,7 +70,13 @@ impl ServeSettings {
 
     /// Sets up everything anew over `store`: clients of the databases, upstreams, and empty caches. Events go to `journal`. Must be
     /// called in the runtime.
-    pub(super) fn serving(self, args: &ServeArgs, store: &Arc<Store>, journal: &Journal) -> Result<Serving, Failure> {
+    pub(super) fn serving(
+        self,
+        args: &ServeArgs,
+        store: &Arc<Store>,
+        journal: &Journal,
+        metrics: &Metrics,
+    ) -> Result<Serving, Failure> {
         let clients = config::clients(self.databases, &args.state.anchor, store, &self.http, self.policy.as_slice())?;
         let ttls = Ttls { absent: args.absent, fresh: args.fresh, stale: args.stale, hold: Some(args.hold.hold) };
         let router = if args.offline {
@@ -77,6 +84,8 @@ impl ServeSettings {
         } else {
             self.sources.router(ttls, &self.http, store)?
         };
+        router.report_to(metrics);
+        clients.iter().for_each(|client| client.report_to(metrics));
         let private = self.sources.private();
         let exempt = self.exempt.with(private.clone());
         let warn = self.policy.as_ref().and_then(Policy::warning_only);
@@ -85,11 +94,17 @@ impl ServeSettings {
         let notifier = self.receiver.as_ref().map(notify).transpose();
         let notifier = notifier.map_err(|error| Failure::host("set up --notify", &error))?;
         let recorder = Recorder::new(journal.clone(), notifier, Clock::System);
-        let events = EventLog::with_recorder(recorder.clone(), exempt.clone());
+        let events = EventLog::with_recorder(recorder.clone(), exempt.clone(), metrics.clone());
         let pipeline =
             Pipeline::new(Arc::clone(store), router, expectations, self.policy.into(), events, Clock::System);
         let proxies = TrustedProxies(args.trusted_proxy.clone());
-        let options = ServerOptions { hosts: self.hosts, proxies, idle: args.idle };
+        let options = ServerOptions {
+            hosts: self.hosts,
+            proxies,
+            idle: args.idle,
+            metrics: metrics.clone(),
+            max_head_age: args.max_head_age,
+        };
         let mut from = if args.offline { "none: offline".to_owned() } else { self.sources.upstreams.to_string() };
         if self.http.roots() == Roots::BuiltIn {
             from.push_str("\n  roots     built in: there are no CA certificates on this machine");

@@ -12,6 +12,24 @@ use crate::store::PinnedModule;
 use crate::upstream::UpstreamError;
 use gomodule::module::{ModulePath, ModuleVersion};
 
+/// All codes of refusals ([`MirrorError::refusal`]).
+pub(crate) const REFUSAL_CODES: [&str; 14] = [
+    "wrong-bytes",
+    "not-the-pinned-bytes",
+    "no-hash",
+    "no-record",
+    "not-named",
+    "reserved",
+    "private-name",
+    "unsupported-zip",
+    "policy-denied",
+    "nothing-left",
+    "no-source",
+    "upstream-refused",
+    "database-misbehaved",
+    "refused",
+];
+
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum MirrorError {
     #[error(transparent)]

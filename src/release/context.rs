@@ -42,6 +42,11 @@ impl Context {
         blocking(&self.store, move |store| Ok(store.tree().open_artifact(&artifact)?.is_some())).await
     }
 
+    /// Zips that are being hashed.
+    pub(crate) fn hashing(&self) -> usize {
+        MAX_HASHING.saturating_sub(self.hashing.available_permits())
+    }
+
     /// A permit to hash a zip. A go.mod is small, and needs none.
     pub(crate) async fn hashing_permit(&self, kind: Kind) -> Result<Option<SemaphorePermit<'_>>, ReleaseError> {
         if kind != Kind::Zip {

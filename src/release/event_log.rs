@@ -18,6 +18,7 @@ use crate::base::text::safe_joined;
 use crate::events::{Facts, Outcome, Recorder};
 use crate::store;
 use crate::sumdb::looks_private;
+use crate::telemetry::{CacheKind, Metrics};
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::{ModulePath, ModuleVersion, Patterns};
 
@@ -32,6 +33,7 @@ const MAX_CASES: usize = 100;
 pub(crate) struct EventLog {
     list: Option<Arc<EventList>>,
     recording: Option<Arc<Recording>>,
+    metrics: Metrics,
 }
 
 struct Recording {
@@ -78,17 +80,29 @@ pub struct Events {
 impl EventLog {
     /// A log with a list. `on_refusal` is called at the first refusal of each file.
     pub(crate) fn with_list(on_refusal: fn(&RefusedFile)) -> Self {
-        Self { list: Some(Arc::new(EventList { events: Mutex::default(), on_refusal })), recording: None }
+        let list = Some(Arc::new(EventList { events: Mutex::default(), on_refusal }));
+        Self { list, ..Self::default() }
     }
 
-    /// A log whose events go to `recorder`. Those of modules that match `private`, or look private, are marked.
-    pub(crate) fn with_recorder(recorder: Recorder, private: Patterns) -> Self {
-        Self { list: None, recording: Some(Arc::new(Recording { recorder, private, cases: Cache::new(MAX_CASES) })) }
+    /// A log that counts, and whose events go to `recorder`. Those of modules that match `private`, or look private, are marked.
+    pub(crate) fn with_recorder(recorder: Recorder, private: Patterns, metrics: Metrics) -> Self {
+        let recording = Recording { recorder, private, cases: Cache::new(MAX_CASES) };
+        Self { list: None, recording: Some(Arc::new(recording)), metrics }
     }
 
     pub(crate) fn snapshot(&self) -> Events {
         let events = |list: &Arc<EventList>| lock(&list.events).clone();
         self.list.as_ref().map(events).unwrap_or_default()
+    }
+
+    /// The hash of a file was compared with the expected one.
+    pub(super) fn compared(&self, is_right: bool) {
+        self.metrics.compared(is_right);
+    }
+
+    /// A file was in the store, or had to be downloaded.
+    pub(super) fn stored(&self, is_hit: bool) {
+        self.metrics.cache(CacheKind::Store, is_hit);
     }
 
     pub(super) fn quarantined(&self, artifact: &Artifact, case: PathBuf, found: &store::Facts) {

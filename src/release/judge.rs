@@ -48,13 +48,19 @@ pub(super) fn judge(context: &Context, unproved: Unproved, expected: &Expected) 
         Err(invalid) => Err(invalid),
     };
     let Invalid { unproved, flaw } = match proved {
-        Ok(verified) => return Ok(verified),
+        Ok(verified) => {
+            context.events.compared(true);
+            return Ok(verified);
+        }
         Err(invalid) => invalid,
     };
     if unproved.joined {
         let why = "after an interruption it sent the rest of another file: expected the rest of the file that has the entity \
                    tag in If-Range";
         return Err(AttemptError::Joined(why.to_owned()));
+    }
+    if !matches!(flaw, Flaw::OverLimit(_)) {
+        context.events.compared(false);
     }
     Err(match flaw {
         Flaw::OverLimit(why) => AttemptError::OverLimit(format!("{source}: {why}")),

@@ -39,7 +39,10 @@ impl ProvedFiles {
 
     pub(crate) async fn release(self: &Arc<Self>, artifact: &Artifact) -> Result<Released, Arc<ReleaseError>> {
         match self.unchanged(artifact).await? {
-            Some(released) => Ok(released),
+            Some(released) => {
+                self.context.events.stored(true);
+                Ok(released)
+            }
             None => self.release_together(artifact).await,
         }
     }
@@ -77,7 +80,9 @@ impl ProvedFiles {
 
     async fn prove_or_fetch(&self, artifact: &Artifact) -> Result<Released, Arc<ReleaseError>> {
         let expected = Arc::new(self.context.expectations.expect(artifact, &self.context.store).await?);
-        if let Some(released) = self.stored(artifact, &expected).await? {
+        let stored = self.stored(artifact, &expected).await?;
+        self.context.events.stored(stored.is_some());
+        if let Some(released) = stored {
             return Ok(released);
         }
         if self.context.offline {

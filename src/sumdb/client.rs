@@ -25,6 +25,7 @@ use crate::base::clock::Clock;
 use crate::base::flight::Flights;
 use crate::base::recent::Recent;
 use crate::store::{StateDir, Store, Untrusted};
+use crate::telemetry::Metrics;
 use crate::upstream::HttpClient;
 use gomodule::module::{ModulePath, ModuleVersion};
 
@@ -103,6 +104,18 @@ impl Client {
     /// The size of the trusted tree.
     pub fn trusted_size(&self) -> Option<TreeSize> {
         self.merger.trusted.size()
+    }
+
+    /// The time since the database last showed a head to this process, or since this client was opened.
+    pub(crate) fn head_age(&self) -> Duration {
+        self.merger.head_age()
+    }
+
+    /// Counts the requests to the endpoints from now on.
+    pub(crate) fn report_to(&self, metrics: &Metrics) {
+        // Its series exist before the first request. Once set, it stays.
+        let _ = metrics.source(self.database().url().as_str().trim_end_matches('/'));
+        let _ = self.remote.metrics.set(metrics.clone());
     }
 
     /// Why the stored observations of tree sizes are not used, if they are not.

@@ -4,10 +4,11 @@
 //! prove the two heads consistent are stored, and these have every node on the right edge of the older tree, as wide as in
 //! the newer one.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tlog::{Decision, ForkEvidence, Observation, SignedCheckpoint, Timeline, TreeSize};
+use tokio::time::Instant;
 
 use super::anchor::Anchor;
 use super::database::Database;
@@ -26,8 +27,10 @@ pub(super) struct Merger {
     pub(super) trusted: Trusted,
     /// An anchor that is not compared with the stored head yet.
     anchor_due: Mutex<Option<SignedCheckpoint>>,
-    /// The database has shown a head to this process.
-    is_shown_now: AtomicBool,
+    clock: Clock,
+    opened: Instant,
+    /// When the database last showed a head to this process.
+    shown: Mutex<Option<Instant>>,
 }
 
 impl Merger {
@@ -46,7 +49,7 @@ impl Merger {
             trusted.head().is_some_and(|head| head.note() != anchor.note())
                 && compared.as_deref() != Some(anchor.note())
         }));
-        Ok(Self { database, state, tiles, trusted, anchor_due, is_shown_now: AtomicBool::default() })
+        Ok(Self { database, state, tiles, trusted, anchor_due, clock, opened: clock.steady(), shown: Mutex::default() })
     }
 
     /// Proves a signed head consistent with the trusted one, and trusts it if it is newer.
@@ -84,11 +87,18 @@ impl Merger {
 
     /// The database has shown a head that is consistent with the trusted one, not only an export or the disk.
     pub(super) fn was_shown_now(&self) {
-        self.is_shown_now.store(self.database.export.is_none(), Ordering::Relaxed);
+        if self.database.export.is_none() {
+            *lock(&self.shown) = Some(self.clock.steady());
+        }
     }
 
     pub(super) fn is_shown_now(&self) -> bool {
-        self.is_shown_now.load(Ordering::Relaxed)
+        lock(&self.shown).is_some()
+    }
+
+    /// The time since then, or since this was opened.
+    pub(super) fn head_age(&self) -> Duration {
+        self.clock.steady() - lock(&self.shown).unwrap_or(self.opened)
     }
 
     /// Compares the anchor with the stored head, once per anchor: the program may have been updated since.

@@ -6,12 +6,11 @@
 //! Then no other endpoint is asked, because the name may be private. After any other 404 (a tile, a head), what needed the
 //! answer stays unproved.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use futures_util::FutureExt;
-use futures_util::future::select_ok;
+use futures_util::{FutureExt, future::select_ok};
 use tlog::{Mismatch, SUMDB_ORIGIN, SignedCheckpoint, Tile, TileError};
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep, timeout};
@@ -21,6 +20,7 @@ use super::database::Database;
 use super::endpoints::{EndpointKind, Endpoints, OwnAddress, SUPPORTED, cause_of};
 use super::error::{NotShown, Shared, SumdbError};
 use crate::base::clock::Clock;
+use crate::telemetry::Metrics;
 pub(super) use crate::upstream::UpstreamId as Endpoint;
 use crate::upstream::database_request::DatabaseRequest;
 use crate::upstream::{HttpClient, HttpError, Progress, SourceFailure, Timeouts, UpstreamError, Wanted};
@@ -50,6 +50,7 @@ pub(super) struct Remote {
     contact: Contact,
     /// Found at the first request.
     endpoints: Arc<OnceCell<Endpoints>>,
+    pub(super) metrics: Arc<OnceLock<Metrics>>,
 }
 
 /// Why an endpoint has no valid answer.
@@ -73,7 +74,16 @@ impl Remote {
         let http = http.map_err(|cause| SumdbError::Unreachable(database.name().to_owned(), cause))?;
         let contact = Contact::new(http.clone(), clock);
         let (database, started) = (Arc::new(database), clock.steady());
-        Ok(Self { database, offline, http, clock, started, contact, endpoints: Arc::default() })
+        Ok(Self {
+            database,
+            offline,
+            http,
+            clock,
+            started,
+            contact,
+            endpoints: Arc::default(),
+            metrics: Arc::default(),
+        })
     }
 
     pub(super) async fn all_endpoints(&self) -> Result<impl ExactSizeIterator<Item = Endpoint> + use<>, SumdbError> {
@@ -83,7 +93,8 @@ impl Remote {
     pub(super) async fn endpoints(&self) -> Result<&Endpoints, SumdbError> {
         let find = || async {
             let _pending = self.contact.begin();
-            Endpoints::find(&self.database, &self.http, self.clock).await
+            let found = Endpoints::find(&self.database, &self.http, self.clock).await;
+            found.inspect(|found| self.metrics.get().into_iter().for_each(|metrics| found.pool.report_to(metrics)))
         };
         self.endpoints.get_or_try_init(find).await.map_err(|cause| self.unreachable(cause))
     }

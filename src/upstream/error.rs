@@ -10,6 +10,7 @@ pub(crate) use self::search::Search;
 use super::direct::error::DirectError;
 use super::http::HttpError;
 use crate::base::fault::Fault;
+use crate::telemetry::Outcome;
 use gomodule::proxy_request::Request;
 
 /// Why one source, or all sources together, gave no answer.
@@ -149,6 +150,16 @@ impl UpstreamError {
                 SourceFailure::CircuitOpen { open_for, .. } | SourceFailure::PathFailing { open_for, .. },
             ) => Some(*open_for),
             _ => None,
+        }
+    }
+
+    /// How the request to a source ended, for its numbers.
+    pub(crate) fn outcome(&self) -> Outcome {
+        match self {
+            Self::NotFound(_) => Outcome::NotFound,
+            Self::Failed(error) => error.outcome(),
+            error if error.is_refusal() => Outcome::Refused,
+            _ => Outcome::Failed,
         }
     }
 

@@ -18,6 +18,7 @@ use super::upstream::Upstream;
 use super::wanted::{SmallAnswer, UpstreamId, Wanted};
 use crate::base::clock::Clock;
 use crate::base::lock::lock;
+use crate::telemetry::{Metrics, SourceGauges};
 use gomodule::module::{ModulePath, Patterns};
 use gomodule::proxy_request::Request;
 
@@ -285,6 +286,26 @@ impl UpstreamPool {
     /// The URL of a source, without credentials.
     pub(crate) fn name(&self, id: UpstreamId) -> String {
         self.at(id).config.source.to_string()
+    }
+
+    /// Counts the requests to each source from now on.
+    pub(crate) fn report_to(&self, metrics: &Metrics) {
+        for (upstream, totals) in self
+            .upstreams
+            .iter()
+            .filter_map(|upstream| Some((upstream, metrics.source(&upstream.config.source.to_string())?)))
+        {
+            // It keeps the numbers that it has.
+            let _ = upstream.totals.set(totals);
+        }
+    }
+
+    pub(super) fn gauges(&self) -> impl Iterator<Item = SourceGauges> {
+        self.upstreams.iter().map(|upstream| SourceGauges {
+            name: upstream.config.source.to_string(),
+            is_available: upstream.health(|health, now| !health.breaker.is_open(now) && !health.is_distrusted(now)),
+            waiting: upstream.waiting() as u64,
+        })
     }
 
     /// Asks one source once for a small body.

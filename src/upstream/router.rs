@@ -3,10 +3,12 @@
 //! A private module has a source of its own, an upstream or `direct`; its name goes to no other source, whatever that one
 //! answers. All other modules go to the proxy list. Every request needs the [`UpstreamPool`] that [`Router::of`] returns.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::pool::{SourceDown, UpstreamPool};
 use super::times::Ttls;
+use crate::telemetry::{Metrics, SourceGauges};
 use gomodule::module::{ModulePath, Patterns};
 
 /// All sources. Cheap to clone; clones share health and caches.
@@ -36,6 +38,30 @@ impl Router {
         let mut pool = private.map_or(&self.public, |(_, pool)| pool).serving(path);
         pool.hedged = private.is_none() && !self.exempt.exempts(path);
         pool
+    }
+
+    /// Counts the requests to each source from now on.
+    pub(crate) fn report_to(&self, metrics: &Metrics) {
+        self.pools().for_each(|pool| pool.report_to(metrics));
+    }
+
+    /// The state of each source. One that serves several lists is one.
+    pub(crate) fn gauges(&self) -> Vec<SourceGauges> {
+        let mut all = BTreeMap::new();
+        for source in self.pools().flat_map(UpstreamPool::gauges) {
+            let known: &mut SourceGauges = all.entry(source.name.clone()).or_insert_with(|| SourceGauges {
+                name: source.name.clone(),
+                is_available: false,
+                waiting: 0,
+            });
+            known.is_available |= source.is_available;
+            known.waiting += source.waiting;
+        }
+        all.into_values().collect()
+    }
+
+    fn pools(&self) -> impl Iterator<Item = &UpstreamPool> {
+        std::iter::once(&self.public).chain(self.private.iter().map(|(_, pool)| pool))
     }
 
     /// Whether there is no source at all.

@@ -31,6 +31,11 @@ impl Slots {
         self.free.acquire_many(at_once).await.unwrap_or_else(|_| unreachable!("it is never closed"))
     }
 
+    /// Requests that wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
     pub(super) async fn take(&self) -> Result<SemaphorePermit<'_>, Busy> {
         if let Ok(slot) = self.free.try_acquire() {
             return Ok(slot);

@@ -9,12 +9,11 @@ use tokio::time::{Instant, timeout};
 use url::Url;
 
 use super::access::{ACCEPTED_FOR, CHECK_FOR, Checks, is_shown_by_list};
-use super::config::{Source, UpstreamConfig};
-use super::direct::Direct;
+use super::config::UpstreamConfig;
+use super::counted::{Counted, Totals};
 use super::download::Download;
 use super::error::{LoginOf, SourceFailure, UpstreamError};
 use super::failing::Failing;
-use super::folder::Folder;
 use super::health::Health;
 use super::http::{Answer, Condition, HttpClient, HttpError};
 use super::prefixes::{PREFIXES_WITHIN, Prefixes};
@@ -22,6 +21,7 @@ use super::race::Progress;
 use super::sink::DownloadSink;
 use super::slots::{Busy, Slots};
 use super::times::Ttls;
+use super::transport::Transport;
 use super::wanted::{SmallAnswer, Wanted};
 use crate::base::clock::Clock;
 use crate::base::lock::lock;
@@ -53,13 +53,7 @@ pub(super) struct Upstream {
     prefixes: Prefixes,
     checks: Checks,
     transport: Transport,
-}
-
-#[derive(Debug)]
-enum Transport {
-    Http(Url),
-    Folder(Folder),
-    Direct(Box<Direct>),
+    pub(super) totals: Totals,
 }
 
 impl Upstream {
@@ -70,11 +64,7 @@ impl Upstream {
         at_once: usize,
         clock: Clock,
     ) -> Result<Self, HttpError> {
-        let transport = match &config.source {
-            Source::Http(base) => Transport::Http(base.clone()),
-            Source::Dir(root) => Transport::Folder(Folder(root.clone())),
-            Source::Direct(settings) => Transport::Direct(Box::new(Direct::new(settings, config.scope.clone(), clock))),
-        };
+        let transport = Transport::of(&config, clock);
         let absent = config.source.absent_for(ttls.absent);
         Ok(Self {
             http: http.for_upstream(&config)?,
@@ -89,12 +79,18 @@ impl Upstream {
             absent: Recent::new(MAX_ABSENT, absent, clock),
             wrong: Recent::new(MAX_WRONG, WRONG_FOR, clock),
             transport,
+            totals: Totals::new(),
         })
     }
 
     pub(super) fn distrust(&self, wanted: &Wanted) {
+        self.totals.get().into_iter().for_each(|totals| totals.sent_wrong_bytes());
         self.wrong.insert(wanted.clone(), ());
         self.health(Health::distrust);
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.small_slots.waiting() + self.download_slots.waiting()
     }
 
     pub(super) fn had_wrong(&self, wanted: &Wanted) -> bool {
@@ -116,10 +112,12 @@ impl Upstream {
         let whole = |body| SmallAnswer { body: Some(body), tag: None, elsewhere: false };
         let base = match &self.transport {
             Transport::Http(base) => base,
-            Transport::Folder(folder) => return Ok(whole(folder.small(wanted).await?)),
+            Transport::Folder(folder) => return Ok(whole(Counted::work(&self.totals, folder.small(wanted)).await?)),
             Transport::Direct(direct) => {
                 self.may_dial(wanted)?;
-                let body = direct.small(wanted).await.map_err(|error| self.remember(wanted, error))?;
+                let body = Counted::work(&self.totals, direct.small(wanted))
+                    .await
+                    .map_err(|error| self.remember(wanted, error))?;
                 return Ok(whole(body));
             }
         };
@@ -139,7 +137,7 @@ impl Upstream {
         self.remembered_absent(wanted)?;
         match &self.transport {
             Transport::Http(base) => self.answer(base, wanted, &Condition::None, progress, async |_| Ok(())).await,
-            Transport::Folder(folder) => folder.open(wanted).await.map(|_| ()),
+            Transport::Folder(folder) => Counted::work(&self.totals, folder.open(wanted)).await.map(|_| ()),
             Transport::Direct(_) => self.small(wanted, None, progress).await.map(|_| ()),
         }
     }
@@ -153,9 +151,7 @@ impl Upstream {
         progress: &Progress,
         read: impl AsyncFnOnce(Answer) -> Result<T, HttpError>,
     ) -> Result<T, UpstreamError> {
-        if let Wanted::Module(request) = wanted
-            && self.may_hide()
-        {
+        if let (Wanted::Module(request), true) = (wanted, self.may_hide()) {
             self.prefixes.asked(request.module());
         }
         let mut pending = self.begin(wanted, &self.small_slots).await?;
@@ -241,10 +237,11 @@ impl Upstream {
         self.remembered_absent(wanted)?;
         let base = match &self.transport {
             Transport::Http(base) => base,
-            Transport::Folder(folder) => return folder.send(wanted, sink, progress).await,
+            Transport::Folder(folder) => return Counted::work(&self.totals, folder.send(wanted, sink, progress)).await,
             Transport::Direct(direct) => {
                 self.may_dial(wanted)?;
-                return direct.download(wanted, sink).await.map_err(|error| self.remember(wanted, error));
+                let download = Counted::work(&self.totals, direct.download(wanted, sink));
+                return download.await.map_err(|error| self.remember(wanted, error));
             }
         };
         let mut pending = self.begin(wanted, &self.download_slots).await?;
@@ -302,6 +299,7 @@ impl Upstream {
             upstream: self,
             wanted,
             started: self.clock.steady(),
+            counted: Counted::begin(&self.totals),
             has_head: false,
             has_result: false,
             _slot: slot,
@@ -314,6 +312,7 @@ struct PendingRequest<'a> {
     upstream: &'a Upstream,
     wanted: &'a Wanted,
     started: Instant,
+    counted: Counted,
     has_head: bool,
     has_result: bool,
     _slot: SemaphorePermit<'a>,
@@ -329,6 +328,7 @@ impl PendingRequest<'_> {
 
     fn answered(mut self, first_byte: Duration, bytes: u64, body: Duration) {
         self.reached();
+        self.counted.answered(first_byte);
         self.upstream.health(|health, now| health.answered(now, first_byte, bytes, body));
     }
 
@@ -340,6 +340,7 @@ impl PendingRequest<'_> {
     }
 
     fn failed(mut self, error: HttpError) -> UpstreamError {
+        self.counted.ended(error.outcome());
         match error {
             HttpError::Absent { .. } => {
                 self.reached();

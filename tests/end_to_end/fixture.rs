@@ -214,6 +214,8 @@ pub fn sumgate() -> Command {
         "SHARED",
         "IDLE_FOR",
         "DATABASE_TIMEOUT",
+        "LOG_FORMAT",
+        "MAX_HEAD_AGE",
     ];
     for name in names {
         command.env_remove(format!("SUMGATE_{name}"));

@@ -1,12 +1,17 @@
 //! The log of `sumgate serve`: what an operator must see, each once, and nothing of what is merely absent.
 
+use std::time::{Duration, Instant};
+
 use libtest_mimic::Trial;
 use testkit::{Fault, World};
 
-use crate::fixture::{Mirror, get, origin, trial};
+use crate::fixture::{Answer, Mirror, get, origin, trial};
 
 pub fn trials() -> Vec<Trial> {
-    vec![trial("log: a refusal is one line with its cause, trouble with lists is logged, absence is not", lines)]
+    vec![
+        trial("log: a refusal is one line with its cause, trouble with lists is logged, absence is not", lines),
+        trial("log: JSON has a line for each event and each request, text none for requests", json),
+    ]
 }
 
 fn lines() {
@@ -39,5 +44,41 @@ fn lines() {
     let [no_list, denied_list] = of("no list")[..] else { panic!("{log}") };
     assert!(denied_list.contains(denied) && denied_list.contains("no; (policy, line 1)"), "{log}");
     assert!(no_list.contains(list) && no_list.contains("403"), "{log}");
+    assert!(!log.contains("status="), "requests are at debug: {log}");
     assert!(of("none").is_empty() && of("/example.com/@v").is_empty(), "{log}");
+}
+
+fn json() {
+    let (origin, folder) = (origin(World::demo()), tempfile::tempdir().unwrap());
+    let words = ["--upstream", &origin.url(), "--sumdb", &origin.gosumdb(), "--log-format", "json"];
+    let mirror = Mirror::start_with(&folder.path().join("data"), &words);
+    let zip = "/example.com/hello/@v/v1.0.0.zip";
+    let served = get(&mirror.url, zip);
+    origin.misbehave("/example.com/dep/v2/@v/v2.0.1.zip", Fault::Body("not a zip".into()));
+    let refused = get(&mirror.url, "/example.com/dep/v2/@v/v2.0.1.zip");
+    assert_eq!((served.status, refused.status, get(&mirror.url, "/healthz").status), (200, 403, 200));
+    let lines = || {
+        let log = std::fs::read_to_string(mirror.data.with_extension("log")).unwrap();
+        let line = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        log.lines().map(line).collect::<Vec<serde_json::Value>>()
+    };
+    let of = |answer: &Answer| -> Vec<serde_json::Value> {
+        let id = answer.header("x-request-id").unwrap();
+        lines().into_iter().filter(|line| line["request"] == id).collect()
+    };
+    // The line is written once the answer was sent.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while of(&refused).len() < 2 {
+        assert!(Instant::now() < deadline, "{:?}", lines());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let [request] = &of(&served)[..] else { panic!("{:?}", lines()) };
+    assert_eq!((&request["message"], &request["target"]), (&"request".into(), &"access".into()));
+    assert_eq!((&request["method"], &request["path"], &request["status"]), (&"GET".into(), &zip.into(), &200.into()));
+    assert_eq!((&request["client"], &request["bytes"]), (&"127.0.0.1".into(), &served.body.len().into()));
+    assert!(request["seconds"].is_f64() && request["timestamp"].is_string() && request["code"].is_null(), "{request}");
+    let refusals = of(&refused);
+    let codes = refusals.iter().map(|line| (line["target"].as_str().unwrap(), line["code"].as_str().unwrap()));
+    assert_eq!(codes.collect::<Vec<_>>(), [("events", "wrong-bytes"), ("access", "wrong-bytes")], "{refusals:?}");
+    assert!(lines().iter().all(|line| line["path"] != "/healthz"), "checks are no lines");
 }

@@ -78,6 +78,7 @@ mod in_the_way;
 mod load;
 mod log;
 mod markdown;
+mod metrics;
 mod misbehaving;
 mod notify;
 mod odd_answers;
@@ -99,6 +100,7 @@ mod programs;
 mod proxies;
 mod queries;
 mod readers;
+mod readiness;
 mod real_sumdb;
 mod recipes;
 mod redirects;
@@ -122,7 +124,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 103] = [
+const TRIALS: [fn() -> Vec<Trial>; 105] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -191,6 +193,7 @@ const TRIALS: [fn() -> Vec<Trial>; 103] = [
     load::trials,
     log::trials,
     markdown::trials,
+    metrics::trials,
     misbehaving::trials,
     notify::trials,
     odd_answers::trials,
@@ -210,6 +213,7 @@ const TRIALS: [fn() -> Vec<Trial>; 103] = [
     proxies::trials,
     queries::trials,
     readers::trials,
+    readiness::trials,
     real_sumdb::trials,
     recipes::trials,
     redirects::trials,

@@ -88,6 +88,18 @@ pub(in crate::cli) struct ServeArgs {
     #[command(flatten)]
     pub(in crate::cli) upstreams: UpstreamArgs,
 
+    /// The form of the log on stderr: text, or JSON with a line for each event and each request
+    ///
+    /// SUMGATE_LOG sets the level. Text has no lines of requests at the level info: SUMGATE_LOG=info,access=debug adds them.
+    #[arg(long, value_name = "FORMAT", env = "SUMGATE_LOG_FORMAT", value_enum, default_value = "text")]
+    pub(in crate::cli) log_format: LogFormat,
+
+    /// How long a database may show no tree head before /readyz answers 503
+    ///
+    /// A request for /readyz or /metrics asks for a newer head once the present one has a quarter of this age.
+    #[arg(long, value_name = "TIME", env = "SUMGATE_MAX_HEAD_AGE", default_value = "1h", value_parser = duration)]
+    pub(in crate::cli) max_head_age: Duration,
+
     /// Validate flags, files, keys and the data folder, and exit with 0 or 2; do not listen, write or make requests
     #[arg(long)]
     pub(in crate::cli) check: bool,
@@ -109,6 +121,12 @@ pub(in crate::cli) struct ServeArgs {
 
     #[command(flatten)]
     pub(in crate::cli) events: EventLogArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(in crate::cli) enum LogFormat {
+    Text,
+    Json,
 }
 
 /// A network in CIDR notation.

@@ -144,6 +144,11 @@ impl ConnectionLimits {
         }
     }
 
+    /// Open connections.
+    pub(super) fn connections(&self) -> usize {
+        self.all.saturating_sub(self.connections.available_permits())
+    }
+
     fn is_scarce(&self) -> bool {
         self.connections.available_permits() <= self.all / 2
     }

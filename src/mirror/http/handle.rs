@@ -30,11 +30,6 @@ use gomodule::proxy_request::Request;
 const WELCOME: &str =
     concat!("sumgate ", env!("CARGO_PKG_VERSION"), ": a Go module mirror that serves only proved files\n");
 
-/// Below the base path: the check of process managers.
-pub(crate) const HEALTH_PATH: &str = "/healthz";
-/// The answer there.
-pub(crate) const HEALTHY: &str = "ok\n";
-
 /// Proxies that follow proxy.golang.org send it to look whether a version is stored.
 fn forbids_download(headers: &HeaderMap) -> bool {
     headers.get("disable-module-fetch").is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"))
@@ -69,18 +64,15 @@ pub(super) struct Handler {
 }
 
 impl Handler {
-    /// The answer to a health check: that the mirror answers. It must not wait behind other requests, or a process manager would
-    /// end a mirror because it is busy.
-    pub(super) fn health(&self, method: &Method, uri: &Uri) -> Option<Response<Body>> {
-        let is_asked = uri.path().strip_prefix(self.base.as_str()) == Some(HEALTH_PATH);
-        let is_read = matches!(*method, Method::GET | Method::HEAD);
-        (is_asked && is_read).then(|| respond::small(BodyKind::Text, HEALTHY.into()))
+    /// A text without the place of the data folder.
+    pub(super) fn for_client(&self, text: &str) -> String {
+        client_text::for_client(text, self.pipeline.context.store.root())
     }
 
     /// Answers a request; every error is an answer too.
     pub(super) async fn answer(&self, head: &Parts, request: &RequestContext) -> Response<Body> {
         let Parts { method, uri, headers, .. } = head;
-        let response = if matches!(*method, Method::GET | Method::HEAD) {
+        if matches!(*method, Method::GET | Method::HEAD) {
             let data = self.pipeline.context.store.root();
             self.get(uri, headers, request).await.unwrap_or_else(|error| {
                 // The client must not learn where the data folder is; the operator must.
@@ -98,9 +90,7 @@ impl Handler {
             let mut response = respond::refusal(StatusCode::METHOD_NOT_ALLOWED, "expected the method GET or HEAD");
             response.headers_mut().insert(hyper::header::ALLOW, hyper::header::HeaderValue::from_static("GET, HEAD"));
             response
-        };
-        tracing::debug!(%method, path = uri.path(), status = response.status().as_u16(), id = %request.id, "request");
-        response
+        }
     }
 
     /// Puts the refusal of an answer, or its failure, into the event log. That of a `.zip` or `.mod` is there already.
@@ -279,7 +269,7 @@ impl Handler {
         if let Some(what) = self.pipeline.warning_only() {
             text.push_str(&format!("the policy only warns: {what}\n"));
         }
-        Bytes::from(client_text::for_client(&text, self.pipeline.context.store.root()))
+        Bytes::from(self.for_client(&text))
     }
 }
 
@@ -295,6 +285,7 @@ mod tests {
     use crate::release::{EventLog, Expectations};
     use crate::store::Store;
     use crate::sumdb::{Anchor, Client, Database, Databases};
+    use crate::telemetry::Metrics;
     use crate::upstream::{HttpClient, ProxyList, Router, Ttls, UpstreamPool};
     use gomodule::module::Patterns;
 
@@ -313,7 +304,7 @@ mod tests {
         let router = Router::new(upstream, Vec::new());
         let pipeline =
             Pipeline::new(store, router, expectations, InForce::default(), EventLog::default(), Clock::System);
-        let cache = ResponseCache::new(Clock::System);
+        let cache = ResponseCache::new(Clock::System, Metrics::default());
         let handler = Handler { pipeline, base: BasePath::default(), cache };
         let module = ModuleVersion::parse("example.com/hello@v1.0.0").unwrap();
         let artifact = Artifact { module, kind: Kind::Mod };

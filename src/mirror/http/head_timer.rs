@@ -173,7 +173,7 @@ mod tests {
             let (stream, answering) = (Arc::clone(&stream), answers.begin());
             async move {
                 sleep(ANSWER).await;
-                let body = Outgoing::to(stream, TIMEOUTS.stall, Body::Memory("ok".into()), None, answering);
+                let body = Outgoing::to(stream, TIMEOUTS.stall, Body::Memory("ok".into()), (None, None), answering);
                 Ok::<_, Infallible>(Response::new(body))
             }
         });

@@ -25,7 +25,7 @@ const MUTABLE: &str = "no-cache";
 /// It is on every answer, in the log, and in the text of every error.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The stable name of a refusal.
-const REFUSED: HeaderName = HeaderName::from_static("x-sumgate-refused");
+pub(super) const REFUSED: HeaderName = HeaderName::from_static("x-sumgate-refused");
 /// What a rule of the policy that only warns says of the file.
 const WARNING: HeaderName = HeaderName::from_static("x-sumgate-warning");
 /// Longest warning in a header, in characters. Servers in front of the mirror accept 8 KiB of headers, and there are at most nine rules.

@@ -19,6 +19,7 @@ use crate::base::clock::Clock;
 use crate::events::Facts;
 use crate::mirror::route::Route;
 use crate::sumdb::DatabaseId;
+use crate::telemetry::{CacheKind, Metrics};
 
 /// All answers, in bytes.
 const MEMORY: u64 = 16 << 20;
@@ -33,6 +34,7 @@ const KEPT: Duration = Duration::from_secs(60);
 pub(super) struct ResponseCache {
     answers: ByteCache<String, Arc<KeptAnswer>>,
     clock: Clock,
+    metrics: Metrics,
 }
 
 /// An answer, which may be sent if its route is admitted at that time.
@@ -65,8 +67,8 @@ impl KeptAnswer {
 pub(super) type TrustedHead = (DatabaseId, u64);
 
 impl ResponseCache {
-    pub(super) fn new(clock: Clock) -> Self {
-        Self { answers: ByteCache::new(MEMORY, USUAL), clock }
+    pub(super) fn new(clock: Clock, metrics: Metrics) -> Self {
+        Self { answers: ByteCache::new(MEMORY, USUAL), clock, metrics }
     }
 
     /// The answer for `path`, if the database still trusts the head under it, and what the event log says of it. Ranges and conditions
@@ -83,7 +85,10 @@ impl ResponseCache {
         let kept = self.answers.get(path)?;
         let is_new = self.clock.steady() - kept.since < KEPT;
         let is_trusted = kept.under.is_none_or(|(database, size)| trusted(database) == Some(size));
-        (is_new && is_trusted).then_some(kept)
+        (is_new && is_trusted).then(|| {
+            self.metrics.cache(CacheKind::Response, true);
+            kept
+        })
     }
 
     /// Keeps the whole answer to a route, if it is small. It has no id of a request yet.
@@ -113,6 +118,7 @@ impl ResponseCache {
         under: Option<TrustedHead>,
         released: Option<Arc<Facts>>,
     ) -> Response<Body> {
+        self.metrics.cache(CacheKind::Response, false);
         let response = respond::complete(response);
         if let Body::Memory(body) = response.body()
             && body.len() <= MAX_ANSWER

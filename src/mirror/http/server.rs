@@ -18,24 +18,30 @@ use tokio::task::JoinHandle;
 
 use super::body::Body;
 use super::connection_limits::{self, ConnectionLimits, ConnectionPermit, Slot};
+use super::exchange::Exchange;
 use super::forwarded::TrustedProxies;
 use super::handle::Handler;
 use super::head_timer::Answers;
 use super::host::Hosts;
 use super::listen::ListenAddress;
+use super::own::{Own, OwnPath};
 use super::respond;
 use super::response_cache::ResponseCache;
 use super::socket::{Outgoing, Socket};
 use crate::base::lock::lock;
 use crate::base::request_context::{RequestContext, RequestId, RequestIds};
 use crate::mirror::pipeline::Pipeline;
+use crate::mirror::readiness::Readiness;
 use crate::mirror::route::BasePath;
+use crate::telemetry::Metrics;
 
 /// For a request head: `go` sends about 200 bytes.
 const MAX_HEADER_BUFFER: usize = 16 << 10;
 /// Above the 60 seconds after which most load balancers close an idle connection: the side that sends the next request should
 /// close first, or that request may meet a closed connection.
 const IDLE: Duration = Duration::from_secs(75);
+/// For a mirror without this setting.
+const MAX_HEAD_AGE: Duration = Duration::from_secs(3600);
 /// How long unfinished answers may take once the server stops. Process managers kill after 30 s or more.
 const GRACE: Duration = Duration::from_secs(20);
 /// After a failed accept, most likely because no file handle is free: some will be freed.
@@ -47,11 +53,20 @@ pub(crate) struct ServerOptions {
     pub(crate) proxies: TrustedProxies,
     /// How long an idle connection stays open.
     pub(crate) idle: Duration,
+    pub(crate) metrics: Metrics,
+    /// The mirror is not ready if a database has shown no tree head for this time.
+    pub(crate) max_head_age: Duration,
 }
 
 impl Default for ServerOptions {
     fn default() -> Self {
-        Self { hosts: Hosts::default(), proxies: TrustedProxies::default(), idle: IDLE }
+        Self {
+            hosts: Hosts::default(),
+            proxies: TrustedProxies::default(),
+            idle: IDLE,
+            metrics: Metrics::default(),
+            max_head_age: MAX_HEAD_AGE,
+        }
     }
 }
 
@@ -59,6 +74,7 @@ impl Default for ServerOptions {
 struct Serving {
     handler: Handler,
     options: ServerOptions,
+    readiness: Readiness,
 }
 
 struct Listener {
@@ -170,8 +186,8 @@ async fn accept(listener: TcpListener, server: Arc<Listener>, mut stopped: onesh
             let (server, stream, answering) = (Arc::clone(&server), Arc::clone(&stream), answers.begin());
             async move {
                 let (head, _body) = request.into_parts();
-                let (response, turn) = server.answer(peer, &head).await;
-                Ok::<_, Infallible>(response.map(|body| Outgoing::to(stream, timeouts.stall, body, turn, answering)))
+                let (response, held) = server.answer(peer, &head).await;
+                Ok::<_, Infallible>(response.map(|body| Outgoing::to(stream, timeouts.stall, body, held, answering)))
             }
         });
         let connection = http1::Builder::new()
@@ -194,8 +210,9 @@ async fn accept(listener: TcpListener, server: Arc<Listener>, mut stopped: onesh
 
 impl Serving {
     fn of(pipeline: Pipeline, base: BasePath, options: ServerOptions) -> Self {
-        let cache = ResponseCache::new(pipeline.clock);
-        Self { handler: Handler { pipeline, base, cache }, options }
+        let cache = ResponseCache::new(pipeline.clock, options.metrics.clone());
+        let readiness = Readiness::new(options.max_head_age, pipeline.clock);
+        Self { handler: Handler { pipeline, base, cache }, options, readiness }
     }
 }
 
@@ -204,12 +221,33 @@ impl Listener {
         Arc::clone(&lock(&self.serving))
     }
 
-    /// The answer to a request, and its slot, which is freed when the answer was sent.
-    async fn answer(&self, peer: IpAddr, head: &Parts) -> (Response<Body>, Option<Slot>) {
+    /// The answer to a request, and what is held until the answer was sent.
+    async fn answer(&self, peer: IpAddr, head: &Parts) -> (Response<Body>, (Option<Slot>, Option<Exchange>)) {
         let serving = self.serving();
-        let request = self.context(&serving.options, peer, head);
-        let (response, slot) = self.answer_in_turn(&serving, head, &request).await;
-        (respond::finish(&head.method, &request.id, response), slot)
+        let Serving { handler, options, .. } = &*serving;
+        let request = self.context(options, peer, head);
+        let refused = options.hosts.refuses(head);
+        if refused.is_none()
+            && let Some(response) = self.own(&serving, head).await
+        {
+            return (respond::finish(&head.method, &request.id, response), (None, None));
+        }
+        let mut exchange = Exchange::begin(request, head, options.metrics.clone(), handler.pipeline.clock);
+        let (response, slot) = match refused {
+            Some(why) => (respond::refusal(StatusCode::MISDIRECTED_REQUEST, &why), None),
+            None => self.answer_in_turn(handler, head, exchange.request()).await,
+        };
+        let response = respond::finish(&head.method, &exchange.request().id, response);
+        exchange.answered(&response);
+        (response, (slot, Some(exchange)))
+    }
+
+    /// The answer at a path of the mirror itself.
+    async fn own(&self, serving: &Serving, head: &Parts) -> Option<Response<Body>> {
+        let Serving { handler, options, readiness } = serving;
+        let path = OwnPath::of(head, &handler.base)?;
+        let own = Own { handler, readiness, metrics: &options.metrics, connections: self.limits.connections() };
+        own.answer(path, &head.headers).await
     }
 
     /// A trusted proxy may have chosen the id already.
@@ -223,22 +261,14 @@ impl Listener {
 
     async fn answer_in_turn(
         &self,
-        serving: &Serving,
+        handler: &Handler,
         head: &Parts,
         request: &RequestContext,
     ) -> (Response<Body>, Option<Slot>) {
-        let Serving { handler, options } = serving;
-        if let Some(why) = options.hosts.refuses(head) {
-            return (respond::refusal(StatusCode::MISDIRECTED_REQUEST, &why), None);
+        match self.limits.request_slot(request.client).await {
+            Some(slot) => (handler.answer(head, request).await, Some(slot)),
+            None => (respond::busy(), None),
         }
-        if let Some(healthy) = handler.health(&head.method, &head.uri) {
-            return (healthy, None);
-        }
-        let slot = self.limits.request_slot(request.client).await;
-        if slot.is_none() {
-            return (respond::busy(), None);
-        }
-        (handler.answer(head, request).await, slot)
     }
 }
 

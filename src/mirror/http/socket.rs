@@ -19,6 +19,7 @@ use tokio::time::Sleep;
 
 use super::body::Body;
 use super::connection_limits::{ClientTimeouts, Slot};
+use super::exchange::Exchange;
 use super::head_timer::{Answering, Answers, HeadTimer};
 use crate::base::clock::Clock;
 
@@ -45,6 +46,7 @@ pub(super) struct Outgoing {
     stall: Stall,
     /// Freed when the answer was sent.
     _slot: Option<Slot>,
+    exchange: Option<Exchange>,
     _answering: Answering,
 }
 
@@ -171,10 +173,11 @@ impl Outgoing {
         stream: Arc<TcpStream>,
         stall: Duration,
         body: Body,
-        slot: Option<Slot>,
+        (slot, exchange): (Option<Slot>, Option<Exchange>),
         answering: Answering,
     ) -> Self {
-        Self { body, stream, stall: Stall { timeout: stall, running: None }, _slot: slot, _answering: answering }
+        let stall = Stall { timeout: stall, running: None };
+        Self { body, stream, stall, _slot: slot, exchange, _answering: answering }
     }
 }
 
@@ -186,7 +189,10 @@ impl hyper::body::Body for Outgoing {
         let this = self.get_mut();
         let file = match &mut this.body {
             Body::Memory(bytes) if bytes.is_empty() => return Poll::Ready(None),
-            Body::Memory(bytes) => return Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Body::Memory(bytes) => {
+                this.exchange.iter_mut().for_each(|exchange| exchange.sends(bytes.len()));
+                return Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes)))));
+            }
             Body::File(file) => file,
         };
         if !file.is_reading() {
@@ -196,7 +202,11 @@ impl hyper::body::Body for Outgoing {
                 return Poll::Ready(Some(Err(error)));
             }
         }
-        file.poll_piece(context)
+        let piece = file.poll_piece(context);
+        if let (Poll::Ready(Some(Ok(frame))), Some(exchange)) = (&piece, &mut this.exchange) {
+            exchange.sends(frame.data_ref().map_or(0, Bytes::len));
+        }
+        piece
     }
 
     fn is_end_stream(&self) -> bool {
@@ -246,8 +256,13 @@ mod tests {
         let writes = async { while socket.write_all(&chunk).await.is_ok() {} };
         timeout(2 * STALL, writes).await.expect("the connection is given up");
         assert_eq!(socket.write_all(&chunk).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
-        let mut body =
-            Outgoing::to(stream, STALL, Body::file(Arc::new(file), 0, 1 << 20), None, Answers::default().begin());
+        let mut body = Outgoing::to(
+            stream,
+            STALL,
+            Body::file(Arc::new(file), 0, 1 << 20),
+            (None, None),
+            Answers::default().begin(),
+        );
         let frame = timeout(2 * STALL, body.frame()).await.expect("the answer is given up");
         assert_eq!(frame.unwrap().unwrap_err().kind(), io::ErrorKind::TimedOut);
         assert!(start.elapsed() >= 2 * STALL);
@@ -265,7 +280,8 @@ mod tests {
         }
         let file = Arc::new(tempfile::tempfile().unwrap());
         tokio::time::pause();
-        let mut body = Outgoing::to(stream, STALL, Body::file(file, 0, 1 << 20), None, Answers::default().begin());
+        let mut body =
+            Outgoing::to(stream, STALL, Body::file(file, 0, 1 << 20), (None, None), Answers::default().begin());
         let error = timeout(2 * STALL, body.frame()).await.expect("the answer is given up").unwrap().unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::base::fault::in_full;
+use crate::telemetry::Outcome;
 use crate::upstream::secret::without_credentials;
 
 /// Why a URL gave no body.
@@ -101,6 +102,16 @@ fn quoted(reason: &str) -> String {
 }
 
 impl HttpError {
+    /// How the request ended, for its numbers.
+    pub(crate) fn outcome(&self) -> Outcome {
+        match self {
+            Self::Absent { .. } => Outcome::NotFound,
+            Self::Status { status: 401 | 403 | 451, .. } => Outcome::Refused,
+            Self::Timeout(_) | Self::Unconnected { silent: true, .. } => Outcome::Timeout,
+            _ => Outcome::Failed,
+        }
+    }
+
     /// Whether a retry may succeed: too many requests, a server error, a failed connection.
     pub fn passes(&self) -> bool {
         match self {
