@@ -25,6 +25,7 @@ mod out;
 mod pins;
 mod policies;
 mod policy;
+mod proof_drawing;
 mod reload;
 mod result_file;
 mod run;
