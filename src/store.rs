@@ -34,6 +34,7 @@ mod owner;
 mod pins;
 mod quarantine;
 pub(crate) mod remove;
+mod spelling;
 mod staging;
 mod state;
 mod tree;

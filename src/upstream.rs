@@ -42,6 +42,7 @@ mod scope;
 mod secret;
 mod sink;
 mod slots;
+mod state;
 mod times;
 #[expect(clippy::module_inception, reason = "the file holds the type that gives the room its name")]
 mod upstream;
@@ -72,6 +73,7 @@ pub use roots::Roots;
 pub use router::Router;
 pub use scope::Scope;
 pub(crate) use sink::{DownloadSink, Part, Received};
+pub(crate) use state::SourceState;
 pub use times::{Timeouts, Ttls};
 pub use wanted::UpstreamId;
 pub(crate) use wanted::Wanted;

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 /// From the lowest to the highest: a room imports only rooms before it.
-const ROOMS: [&str; 18] = [
+const ROOMS: [&str; 19] = [
     "base",
     // The output of programs is made safe for a terminal.
     "finding",
@@ -25,6 +25,8 @@ const ROOMS: [&str; 18] = [
     "mirror",
     "repository",
     "audit",
+    // It shows what the mirror knows, and audits a go.sum.
+    "page",
     "airgap",
     // It skips modules of the toolchain, like the audit of a module cache.
     "gate",

@@ -15,7 +15,7 @@ use super::serve_file::ConfigFile;
 use super::serve_settings::{ServeSettings, Serving};
 use super::{config, out};
 use crate::base::clock::Clock;
-use crate::mirror::Mirror;
+use crate::mirror::{Mirror, go_env_line};
 use crate::store::{Access, Modes, Store};
 use crate::sumdb::{DatabaseId, Databases};
 use gomodule::module::Patterns;
@@ -109,6 +109,6 @@ fn greeting(
             text.push_str(&format!("  {name}  {patterns}\n"));
         }
     }
-    let line = config::go_env_line(url, clients.at(DatabaseId::FIRST).database(), exempt);
+    let line = go_env_line(url, clients.at(DatabaseId::FIRST).database(), exempt);
     text + &format!("To use it:\n  {line}\n")
 }

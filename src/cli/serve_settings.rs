@@ -9,7 +9,8 @@ use super::serve_file::ConfigFile;
 use super::sources::{self, SourceConfig};
 use crate::base::clock::Clock;
 use crate::base::fault::Fault;
-use crate::mirror::{BasePath, Hosts, Pipeline, ServerOptions, TrustedProxies};
+use crate::mirror::{BasePath, Hosts, ListenAddress, Pipeline, ServerOptions, TrustedProxies};
+use crate::page;
 use crate::policy::Policy;
 use crate::release::{EventLog, Expectations};
 use crate::store::Store;
@@ -60,6 +61,7 @@ impl ServeSettings {
             );
             return Err(Failure::new(Fault::Request, message));
         }
+        check_show_private(args)?;
         Ok(Self { sources, databases, policy, base, exempt, hosts, http })
     }
 
@@ -85,7 +87,8 @@ impl ServeSettings {
             Clock::System,
         );
         let proxies = TrustedProxies(args.trusted_proxy.clone());
-        let options = ServerOptions { hosts: self.hosts, proxies, idle: args.idle };
+        let pages = Some(page::pages(pipeline.clone(), args.page.show_private));
+        let options = ServerOptions { hosts: self.hosts, proxies, idle: args.idle, pages };
         let mut from = if args.offline { "none: offline".to_owned() } else { self.sources.upstreams.to_string() };
         if self.http.roots() == Roots::BuiltIn {
             from.push_str("\n  roots     built in: there are no CA certificates on this machine");
@@ -95,5 +98,25 @@ impl ServeSettings {
             from.extend(warn.iter().map(|what| format!(", which only warns: {what}")));
         }
         Ok(Serving { pipeline, options, clients, exempt, private, from, warn })
+    }
+}
+
+/// Private modules are shown to the users of this machine only.
+fn check_show_private(args: &ServeArgs) -> Result<(), Failure> {
+    let refused = |found: String| {
+        let message = format!(
+            "--show-private shows private modules to everybody who can reach the mirror: expected a loopback address in --listen, \
+             and neither --host nor --trusted-proxy, found {found}"
+        );
+        Err(Failure::new(Fault::Request, message))
+    };
+    let listen = args.address.at.listen;
+    match listen {
+        _ if !args.page.show_private => Ok(()),
+        ListenAddress::At(address) if !address.ip().is_loopback() => refused(format!("--listen {address}")),
+        ListenAddress::Everywhere(_) => refused(format!("--listen {listen}")),
+        ListenAddress::At(_) if !args.host.is_empty() => refused(format!("--host {}", args.host.join(","))),
+        ListenAddress::At(_) if !args.trusted_proxy.is_empty() => refused("--trusted-proxy".to_owned()),
+        ListenAddress::At(_) => Ok(()),
     }
 }

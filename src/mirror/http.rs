@@ -4,12 +4,14 @@ mod body;
 mod buffer_pool;
 #[expect(clippy::disallowed_methods, reason = "a request waits for its slot")]
 mod connection_limits;
+mod cors;
 mod forwarded;
 mod handle;
 mod head_timer;
 mod host;
 #[expect(clippy::disallowed_methods, reason = "it listens")]
 mod listen;
+mod own;
 mod respond;
 mod response_cache;
 mod server;
@@ -19,5 +21,6 @@ pub(crate) use forwarded::TrustedProxies;
 pub(crate) use handle::{HEALTH_PATH, HEALTHY};
 pub(crate) use host::Hosts;
 pub(crate) use listen::ListenAddress;
+pub(crate) use own::{BodyError, OwnPages, OwnRequest};
 pub(crate) use respond::{RequestedRange, requested_range};
 pub(crate) use server::{Mirror, ServerOptions, StartError};

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::pool::UpstreamPool;
+use super::state::SourceState;
 use super::times::Ttls;
 use gomodule::module::{ModulePath, Patterns};
 
@@ -41,6 +42,15 @@ impl Router {
     /// Whether there is no source at all.
     pub fn is_empty(&self) -> bool {
         self.public.sources().len() == 0 && self.private.is_empty()
+    }
+
+    /// The sources as they are now; those of private modules only if `with_private`.
+    pub(crate) fn states(&self, with_private: bool) -> Vec<SourceState> {
+        let mut states = self.public.states();
+        for (_, pool) in self.private.iter().filter(|_| with_private) {
+            states.extend(pool.states());
+        }
+        states
     }
 
     /// All patterns of private modules.

@@ -39,6 +39,7 @@ mod closed_network;
 mod codings;
 mod commands;
 mod compared;
+mod cors;
 mod crash;
 mod credentials;
 mod data_folder;
@@ -81,7 +82,9 @@ mod misbehaving;
 mod odd_answers;
 mod odd_files;
 mod offline;
+mod page;
 mod page_commands;
+mod page_tools;
 mod pages;
 mod pipes;
 mod policy;
@@ -119,7 +122,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 100] = [
+const TRIALS: [fn() -> Vec<Trial>; 103] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -152,6 +155,7 @@ const TRIALS: [fn() -> Vec<Trial>; 100] = [
     codings::trials,
     commands::trials,
     compared::trials,
+    cors::trials,
     crash::trials,
     credentials::trials,
     data_folder::trials,
@@ -190,7 +194,9 @@ const TRIALS: [fn() -> Vec<Trial>; 100] = [
     misbehaving::trials,
     odd_answers::trials,
     offline::trials,
+    page::trials,
     page_commands::trials,
+    page_tools::trials,
     pages::trials,
     pipes::trials,
     policy::trials,

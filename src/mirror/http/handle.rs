@@ -7,6 +7,7 @@ use hyper::header::HeaderMap;
 use hyper::{Method, Response, StatusCode, Uri};
 
 use super::body::Body;
+use super::cors;
 use super::respond::{self, BodyKind};
 use super::response_cache::{MAX_ANSWER, ResponseCache};
 use crate::base::fault::Fault;
@@ -70,8 +71,11 @@ impl Handler {
                     // Trouble with a file is in the event log.
                     tracing::warn!(target: "events", path = uri.path(), cause, "no list");
                 }
-                respond::error(&error, data)
+                let response = respond::error(&error, data);
+                if cors::is_public_error(&error) && self.is_public(uri) { cors::allow(response) } else { response }
             })
+        } else if let Some(response) = self.preflight(method, uri, headers) {
+            response
         } else {
             let mut response = respond::refusal(StatusCode::METHOD_NOT_ALLOWED, "expected the method GET or HEAD");
             response.headers_mut().insert(hyper::header::ALLOW, hyper::header::HeaderValue::from_static("GET, HEAD"));
@@ -79,6 +83,17 @@ impl Handler {
         };
         tracing::debug!(%method, path = uri.path(), status = response.status().as_u16(), "request");
         respond::finish(method, response)
+    }
+
+    /// Whether pages of other origins may read what is at this path.
+    fn is_public(&self, uri: &Uri) -> bool {
+        let expectations = &self.pipeline.context.expectations;
+        let route = route(uri.path(), &self.base, &expectations.databases.names());
+        route.is_ok_and(|route| cors::is_public(&route, expectations))
+    }
+
+    fn preflight(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Response<Body>> {
+        cors::preflight(headers).filter(|_| *method == Method::OPTIONS && self.is_public(uri))
     }
 
     async fn get(&self, uri: &Uri, headers: &HeaderMap) -> Result<Response<Body>, MirrorError> {
@@ -93,12 +108,19 @@ impl Handler {
             &parsed
         };
         self.admit(route).await?;
-        if let Some(kept) = &kept {
-            return Ok(kept.response());
-        }
-        let to = (uri.path(), route);
+        let is_public = cors::is_public(route, &self.pipeline.context.expectations);
+        let response = match &kept {
+            Some(kept) => kept.response(),
+            None => self.routed(uri.path(), route, headers).await?,
+        };
+        Ok(if is_public { cors::allow(response) } else { response })
+    }
+
+    /// The answer at a route.
+    async fn routed(&self, path: &str, route: &Route, headers: &HeaderMap) -> Result<Response<Body>, MirrorError> {
+        let to = (path, route);
         Ok(match route {
-            Route::Home => respond::small(BodyKind::Text, self.home()),
+            Route::Home => respond::home(self.home()),
             Route::Module(request) if forbids_download(headers) => {
                 match (stored(&self.pipeline, request).await?, request) {
                     (None, Request::File(artifact)) => self.file(to, headers, artifact).await?,

@@ -54,6 +54,13 @@ pub(super) fn small(kind: BodyKind, body: Bytes) -> Response<Body> {
     response
 }
 
+/// The mirror in a few lines. Browsers get a page at the same address.
+pub(super) fn home(text: Bytes) -> Response<Body> {
+    let mut response = small(BodyKind::Text, text);
+    set(response.headers_mut(), header::VARY, "Accept");
+    response
+}
+
 /// An answer that changes: with its `Age`, and with a `Warning` (RFC 7234 section 5.5) if it is stale.
 pub(super) fn cached(kind: BodyKind, cached: Cached) -> Response<Body> {
     let mut response = small(kind, cached.body);

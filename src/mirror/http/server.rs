@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use hyper::body::Incoming;
 use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -23,6 +24,7 @@ use super::handle::Handler;
 use super::head_timer::Answers;
 use super::host::Hosts;
 use super::listen::ListenAddress;
+use super::own::{OwnPages, OwnRequest};
 use super::respond;
 use super::response_cache::ResponseCache;
 use super::socket::{Outgoing, Socket};
@@ -46,11 +48,13 @@ pub(crate) struct ServerOptions {
     pub(crate) proxies: TrustedProxies,
     /// How long an idle connection stays open.
     pub(crate) idle: Duration,
+    /// The page and the API, if there are any.
+    pub(crate) pages: Option<OwnPages>,
 }
 
 impl Default for ServerOptions {
     fn default() -> Self {
-        Self { hosts: Hosts::default(), proxies: TrustedProxies::default(), idle: IDLE }
+        Self { hosts: Hosts::default(), proxies: TrustedProxies::default(), idle: IDLE, pages: None }
     }
 }
 
@@ -165,8 +169,8 @@ async fn accept(listener: TcpListener, server: Arc<Listener>, mut stopped: onesh
         let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
             let (server, stream, answering) = (Arc::clone(&server), Arc::clone(&stream), answers.begin());
             async move {
-                let (head, _body) = request.into_parts();
-                let (response, turn) = server.answer(peer, &head).await;
+                let (head, body) = request.into_parts();
+                let (response, turn) = server.answer(peer, &head, body).await;
                 Ok::<_, Infallible>(response.map(|body| Outgoing::to(stream, timeouts.stall, body, turn, answering)))
             }
         });
@@ -201,7 +205,7 @@ impl Listener {
     }
 
     /// The answer to a request, and its slot, which is freed when the answer was sent.
-    async fn answer(&self, peer: IpAddr, head: &Parts) -> (Response<Body>, Option<Slot>) {
+    async fn answer(&self, peer: IpAddr, head: &Parts, body: Incoming) -> (Response<Body>, Option<Slot>) {
         let Serving { handler, options } = &*self.serving();
         if let Some(why) = options.hosts.refuses(head) {
             let refusal = respond::refusal(StatusCode::MISDIRECTED_REQUEST, &why);
@@ -213,6 +217,13 @@ impl Listener {
         let turn = self.limits.request_slot(options.proxies.client(peer, &head.headers)).await;
         if turn.is_none() {
             return (respond::busy(&head.method), None);
+        }
+        if let Some(pages) = &options.pages
+            && let Some(request) =
+                OwnRequest::of(head, body, &handler.base, options.proxies.trusts(peer.to_canonical()))
+        {
+            let response = pages.answer(request).await.map(Body::Memory);
+            return (respond::finish(&head.method, response), turn);
         }
         (handler.answer(&head.method, &head.uri, &head.headers).await, turn)
     }
