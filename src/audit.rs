@@ -35,7 +35,7 @@ pub use changes::all_changes;
 pub use entry::{Entry, FoundHash, NamedModule};
 pub use error::ReadError;
 pub use find::{ExcludeError, FindError, LeftOut, find, why_unread};
-pub use read::Reader;
+pub use read::{Reader, go_sum_entries};
 pub use target::{Found, Target};
 pub use toolchain::LocalGo;
 

@@ -8,6 +8,7 @@ use hyper::header::{HeaderMap, HeaderValue, RANGE};
 use crate::base::toml_file::Diagnostics;
 use crate::gate::Manifest;
 use crate::mirror::{self, BasePath, Info, RequestedRange, Route};
+use crate::page;
 use crate::settings::Settings;
 use crate::sumdb::{Ages, DatabaseId, FirstAskedEntries, KNOWN_SIZES};
 use crate::upstream::{self, LoginError};
@@ -23,6 +24,11 @@ pub fn path(raw: &str) -> Option<String> {
         Route::Module(request) => format!("/{request}"),
         Route::Database(_, request) => format!("/sumdb/{NAME}/{request}"),
     })
+}
+
+/// What a text in the search box of the page asks for.
+pub fn search(text: &str) -> Option<String> {
+    Some(page::search(text).ok()?.to_string())
 }
 
 /// The range that a `Range` header requests from `length` bytes, if it is satisfiable.

@@ -21,6 +21,7 @@ pub mod gate;
 #[expect(clippy::disallowed_methods, reason = "it runs the go command, and reads its files")]
 pub mod go;
 pub mod mirror;
+pub mod page;
 pub mod policy;
 pub mod release;
 #[expect(clippy::disallowed_methods, reason = "it runs git, and reads its folders")]

@@ -8,12 +8,15 @@ mod absence;
 mod admission;
 mod error;
 mod folder;
+mod go_env;
 mod http;
 mod infos;
 mod lists;
+mod look;
 mod metadata;
 mod newest;
 mod not_yet;
+mod overview;
 mod pipeline;
 mod prefetch;
 mod readiness;
@@ -25,12 +28,15 @@ mod watch;
 
 pub use absence::Absent;
 pub(crate) use error::{MirrorError, REFUSAL_CODES};
+pub(crate) use go_env::{go_env_line, go_env_undo};
 pub(crate) use http::{
-    HEALTH_PATH, HEALTHY, Hosts, ListenAddress, Mirror, RequestedRange, ServerOptions, StartError, TrustedProxies,
-    requested_range,
+    BodyError, HEALTH_PATH, HEALTHY, Hosts, ListenAddress, Mirror, OwnPages, OwnRequest, RequestedRange, ServerOptions,
+    StartError, TrustedProxies, requested_range,
 };
+pub(crate) use look::{FileHere, LogAnswer, Look, NotShown, ProvedAnswer};
 pub(crate) use metadata::{Info, answer, versions_of};
 pub(crate) use newest::Newest;
+pub(crate) use overview::{DatabaseState, Overview};
 pub(crate) use pipeline::Pipeline;
 pub(crate) use prefetch::{Prefetch, Prefetched};
 pub(crate) use reserved::{REFUSED_WORDS, reserved_module};

@@ -10,6 +10,7 @@
 mod accept;
 mod doubtful;
 mod expiry;
+mod explained;
 mod file;
 mod loosened;
 mod range;
@@ -26,6 +27,7 @@ use jiff::civil::Date;
 pub use accept::Accepting;
 pub use doubtful::{Doubt, doubtful, misleading};
 pub use expiry::Expiry;
+pub(crate) use explained::{decided_in_words, rule_in_words};
 pub(crate) use file::size;
 pub use file::{ValueError, age, parse};
 pub use loosened::{loosened, newly_accepted};

@@ -37,6 +37,7 @@ mod pins;
 mod probe;
 mod quarantine;
 pub(crate) mod remove;
+mod spelling;
 mod staging;
 mod state;
 mod tree;

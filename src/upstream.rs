@@ -44,6 +44,7 @@ mod scope;
 mod secret;
 mod sink;
 mod slots;
+mod state;
 mod times;
 mod transport;
 #[expect(clippy::module_inception, reason = "the file holds the type that gives the room its name")]
@@ -76,6 +77,7 @@ pub use roots::Roots;
 pub use router::Router;
 pub use scope::Scope;
 pub(crate) use sink::{DownloadSink, Part, Received};
+pub(crate) use state::SourceState;
 pub use times::{Timeouts, Ttls};
 pub use wanted::UpstreamId;
 pub(crate) use wanted::Wanted;

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::{sources, stems, without_tests};
 
 /// The files with functions that `has_parser` finds, and their fuzz targets.
-const PARSERS: [(&str, &str); 40] = [
+const PARSERS: [(&str, &str); 41] = [
     ("gomodule/src/dirhash/h1.rs", "gosum"),
     ("gomodule/src/gomod.rs", "gomod"),
     ("gomodule/src/gomod/work.rs", "gowork"),
@@ -25,6 +25,7 @@ const PARSERS: [(&str, &str); 40] = [
     ("src/go/buildinfo.rs", "buildinfo"),
     ("src/mirror/metadata/info.rs", "info"),
     ("src/mirror/route.rs", "path"),
+    ("src/page/search.rs", "search"),
     ("src/policy/file.rs", "policy"),
     ("src/policy/range.rs", "policy"),
     ("src/settings.rs", "settings"),

@@ -29,6 +29,8 @@ const ROOMS: [&str; 19] = [
     "mirror",
     "repository",
     "audit",
+    // It shows what the mirror knows, and audits a go.sum.
+    "page",
     "airgap",
     // It skips modules of the toolchain, like the audit of a module cache.
     "gate",

@@ -20,13 +20,13 @@ use tlog::{
 };
 
 pub use files::{buildinfo, first_asked, goauth, gomod, gosum, gowork, heads, manifest, netrc, policy, settings};
-pub use traffic::{answer, database, info, path, proxies, range, request, stream};
+pub use traffic::{answer, database, info, path, proxies, range, request, search, stream};
 
 /// The name and the function of a target.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 31] = [
+pub const TARGETS: [Target; 32] = [
     ("note", note),
     ("key", key),
     ("checkpoint", checkpoint),
@@ -53,6 +53,7 @@ pub const TARGETS: [Target; 31] = [
     ("path", path),
     ("request", request),
     ("range", range),
+    ("search", search),
     ("info", info),
     ("answer", answer),
     ("stream", stream),

@@ -42,6 +42,14 @@ pub fn range(bytes: &[u8]) {
     }
 }
 
+/// What a text in the search box asks for prints as a text that asks for the same.
+pub fn search(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Some(written) = fuzzing::search(text) {
+        assert_eq!(fuzzing::search(&written), Some(written));
+    }
+}
+
 /// An `.info` prints as an equal one.
 pub fn info(bytes: &[u8]) {
     if let Some(written) = fuzzing::info(bytes) {

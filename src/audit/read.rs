@@ -190,23 +190,33 @@ impl Files {
     }
 
     fn entries(&self, target: &Target, old_lines: &HashSet<String>, entries: &mut Vec<Entry>) {
-        let sum = target.file();
-        let shared: Arc<Path> = sum.as_path().into();
-        let new = go_sum_lines(&self.sum).filter(|(bytes, _)| !old_lines.contains(&fields(bytes)));
-        let (mut valid, mut malformed) = (0, 0);
-        for (_, line) in new {
-            let (count, max) = match line.content {
-                SumContent::Hash(_) => (&mut valid, MAX_LINES),
-                SumContent::Malformed { .. } | SumContent::Dropped(_) => (&mut malformed, MAX_FINDINGS),
-            };
-            *count += 1;
-            if *count <= max {
-                entries.push(entry(&shared, line));
-            }
-        }
-        entries.extend(too_many(&sum, valid));
-        entries.extend(more(&sum, Code::MalformedLine, malformed).map(Entry::Finding));
+        entries_of(&target.file(), &self.sum, |line| !old_lines.contains(&fields(line)), entries);
     }
+}
+
+/// The entries of a go.sum that lies beside nothing: its lines alone. `name` is for messages.
+pub fn go_sum_entries(name: &Path, text: &[u8]) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    entries_of(name, text, |_| true, &mut entries);
+    entries
+}
+
+/// The entries of the lines of a go.sum that are new.
+fn entries_of(sum: &Path, text: &[u8], is_new: impl Fn(&[u8]) -> bool, entries: &mut Vec<Entry>) {
+    let shared: Arc<Path> = sum.into();
+    let (mut valid, mut malformed) = (0, 0);
+    for (_, line) in go_sum_lines(text).filter(|(bytes, _)| is_new(bytes)) {
+        let (count, max) = match line.content {
+            SumContent::Hash(_) => (&mut valid, MAX_LINES),
+            SumContent::Malformed { .. } | SumContent::Dropped(_) => (&mut malformed, MAX_FINDINGS),
+        };
+        *count += 1;
+        if *count <= max {
+            entries.push(entry(&shared, line));
+        }
+    }
+    entries.extend(too_many(sum, valid));
+    entries.extend(more(sum, Code::MalformedLine, malformed).map(Entry::Finding));
 }
 
 /// The place of an invalid line of a go.mod or go.work.

@@ -388,15 +388,6 @@ pub(super) fn diagnostics_of(path: &Path, diagnostics: Diagnostics) -> Vec<Strin
     diagnostics.0.into_iter().map(line).collect()
 }
 
-/// The command that points `go` at the mirror at `url`.
-pub(super) fn go_env_line(url: &str, database: &Database, exempt: &Patterns) -> String {
-    let mut line = format!("go env -w GOPROXY={url} GOSUMDB=\"{} {url}\"", database.for_go());
-    if !exempt.is_empty() {
-        line.push_str(&format!(" GONOSUMDB=\"{exempt}\""));
-    }
-    line
-}
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test may touch the world, and panic")]

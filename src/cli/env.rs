@@ -5,7 +5,7 @@ use super::exit::{Exit, Failure};
 use super::serve_file::ConfigFile;
 use super::{config, out, sources};
 use crate::base::fault::Fault;
-use crate::mirror::{BasePath, ListenAddress};
+use crate::mirror::{BasePath, ListenAddress, go_env_line, go_env_undo};
 use gomodule::module::Patterns;
 
 pub(super) fn run(args: &EnvArgs, file: Result<ConfigFile, Failure>) -> Result<Exit, Failure> {
@@ -15,10 +15,9 @@ pub(super) fn run(args: &EnvArgs, file: Result<ConfigFile, Failure>) -> Result<E
     let private = sources::of(file?.settings, DEFAULT_UPSTREAM, Patterns::default(), case, None)?.private();
     let url = args.url.as_deref().map_or_else(|| url_of(&args.address, &base), config::mirror_url)?;
     let exempt = exempt.with(private);
-    let line = config::go_env_line(&url, &databases[0], &exempt);
-    let also = if exempt.is_empty() { "" } else { " GONOSUMDB" };
+    let line = go_env_line(&url, &databases[0], &exempt);
     // A comment, because the output may be evaluated by a shell.
-    out::print(&format!("{line}\n# To go back: go env -u GOPROXY GOSUMDB{also}\n"));
+    out::print(&format!("{line}\n# To go back: {}\n", go_env_undo(&exempt)));
     Ok(Exit::Success)
 }
 

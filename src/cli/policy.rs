@@ -9,7 +9,7 @@ use super::exit::{Exit, Failure};
 use super::out;
 use crate::base::fault::Fault;
 use crate::base::text::safe_start_of_line;
-use crate::policy::{Age, Denial, Facts, Outcome, Policy, Rule, Step, Verdict};
+use crate::policy::{Age, Facts, Outcome, Policy, Rule, Verdict, decided_in_words, rule_in_words};
 use crate::sumdb::known_since;
 use gomodule::module::ModuleVersion;
 
@@ -62,28 +62,15 @@ fn explain(module: &ModuleVersion, policy: Option<&PathBuf>, age: Option<Age>) -
     facts.age = age;
     let verdict = crate::policy::judge(&policy, &facts, crate::policy::day(SystemTime::now()));
     let mut text = String::new();
-    for Step { rule, outcome, expired } in &verdict.steps {
-        let mut message = match outcome {
-            Outcome::Passed => "allows it".to_owned(),
-            Outcome::NotKnown if *rule == Rule::MinAge => {
-                "not evaluated (decided at download time): --age 6d evaluates it for a record of that age, --age unknown for \
-                 one whose age is unknown"
-                    .to_owned()
-            }
-            Outcome::NotKnown => "not evaluated (decided at download time)".to_owned(),
-            Outcome::Denies(denial) => format!("denies ({}:{}): {}", path.display(), denial.line, denial.reason),
-            Outcome::Warns(denial) => {
-                format!("warns ({}:{}), and would deny: {}", path.display(), denial.line, denial.reason)
-            }
-            Outcome::Lifted { denial: Denial { line: own, reason, .. }, line, until } => {
-                let file = path.display();
-                format!("would deny ({file}:{own}): {reason}; lifted by the exception in line {line} {}", until.in_words())
-            }
+    for step in &verdict.steps {
+        let message = if step.outcome == Outcome::NotKnown && step.rule == Rule::MinAge {
+            "not evaluated (decided at download time): --age 6d evaluates it for a record of that age, --age unknown for \
+             one whose age is unknown"
+                .to_owned()
+        } else {
+            rule_in_words(step, &path.display().to_string())
         };
-        if let Some(line) = expired {
-            message.push_str(&format!("; that exception is in line {line}"));
-        }
-        text.push_str(&format!("{:16} {message}\n", rule.name()));
+        text.push_str(&format!("{:16} {message}\n", step.rule.name()));
     }
     let (exit, message) = decided(&path, &verdict);
     out::print(&format!("{text}{module}: {message}\n"));
@@ -92,23 +79,6 @@ fn explain(module: &ModuleVersion, policy: Option<&PathBuf>, age: Option<Age>) -
 
 /// The exit code for a verdict, and a message with the rule that decides and its line.
 pub(super) fn decided(path: &Path, verdict: &Verdict) -> (Exit, String) {
-    let file = path.display();
-    if let Some(Denial { rule, reason, line }) = &verdict.denial {
-        return (Exit::Findings, format!("denied by {rule} ({file}:{line}): {reason}"));
-    }
-    let mut message = format!("allowed by {file}");
-    for Denial { rule, reason, line } in &verdict.warnings {
-        message.push_str(&format!(", with a warning: {rule} ({file}:{line}) would deny it: {reason}"));
-    }
-    for step in &verdict.steps {
-        if let Outcome::Lifted { denial, line, until } = &step.outcome {
-            message.push_str(&format!("; the exception in line {line} lifts {} {}", denial.rule, until.in_words()));
-        }
-    }
-    let open = verdict.steps.iter().filter(|step| step.outcome == Outcome::NotKnown).map(|step| step.rule.name());
-    let open: Vec<String> = open.collect();
-    if !open.is_empty() {
-        message.push_str(&format!("; not evaluated: {}", open.join(", ")));
-    }
-    (Exit::Success, message)
+    let exit = if verdict.denial.is_some() { Exit::Findings } else { Exit::Success };
+    (exit, decided_in_words(verdict, &path.display().to_string()))
 }

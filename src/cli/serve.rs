@@ -18,7 +18,7 @@ use super::{config, out};
 use crate::base::clock::Clock;
 use crate::base::request_context::RequestIds;
 use crate::events::Journal;
-use crate::mirror::{Mirror, REFUSAL_CODES, Watch, Watched};
+use crate::mirror::{Mirror, REFUSAL_CODES, Watch, Watched, go_env_line};
 use crate::store::{Access, Modes, Store};
 use crate::sumdb::{DatabaseId, Databases};
 use crate::telemetry::Metrics;
@@ -129,6 +129,6 @@ fn greeting(
             text.push_str(&format!("  {name}  {patterns}\n"));
         }
     }
-    let line = config::go_env_line(url, clients.at(DatabaseId::FIRST).database(), exempt);
+    let line = go_env_line(url, clients.at(DatabaseId::FIRST).database(), exempt);
     text + &format!("To use it:\n  {line}\n")
 }

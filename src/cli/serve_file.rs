@@ -271,7 +271,7 @@ mod tests {
     fn every_flag_can_be_set_in_the_file() {
         let text = "[serve]\nlisten = \"127.0.0.1:1\"\nbase-path = \"/go\"\nnosumdb = \"a.example\"\nprivate = \"b.example\"\n\
                     host = [\"c\", \"d\"]\nignore-case-on = [\"github.com\"]\ntrusted-proxy = \"10.0.0.0/8\"\ndata = \"data\"\nanchor = [\"head\", \"p\"]\n\
-                    sumdb = \"sum.golang.org\"\npolicy = \"p\"\noffline = true\nshared = false\nwarn = true\n\
+                    sumdb = \"sum.golang.org\"\npolicy = \"p\"\noffline = true\nshow-private = false\nshared = false\nwarn = true\n\
                     upstream = \"https://a.example\"\nfresh-for = \"1s\"\nstale-for = \"1s\"\nabsent-for = \"1s\"\n\
                     hold-for = \"1s\"\ndatabase-timeout = \"1s\"\nidle-for = \"1s\"\n\
                     events-file-size = \"1MiB\"\nevents-files = \"1\"\nnotify = \"https://a.example\"\nnotify-secret = \"p\"\n\

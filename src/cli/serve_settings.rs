@@ -10,7 +10,8 @@ use super::sources::{self, SourceConfig};
 use crate::base::clock::Clock;
 use crate::base::fault::Fault;
 use crate::events::{Journal, Notifier, Receiver, Recorder};
-use crate::mirror::{BasePath, Hosts, Pipeline, ServerOptions, TrustedProxies};
+use crate::mirror::{BasePath, Hosts, ListenAddress, Pipeline, ServerOptions, TrustedProxies};
+use crate::page;
 use crate::policy::Policy;
 use crate::release::{EventLog, Expectations};
 use crate::store::Store;
@@ -65,6 +66,7 @@ impl ServeSettings {
             );
             return Err(Failure::new(Fault::Request, message));
         }
+        check_show_private(args)?;
         Ok(Self { sources, databases, policy, base, exempt, hosts, http, receiver })
     }
 
@@ -98,12 +100,14 @@ impl ServeSettings {
         let pipeline =
             Pipeline::new(Arc::clone(store), router, expectations, self.policy.into(), events, Clock::System);
         let proxies = TrustedProxies(args.trusted_proxy.clone());
+        let pages = Some(page::pages(pipeline.clone(), args.page.show_private));
         let options = ServerOptions {
             hosts: self.hosts,
             proxies,
             idle: args.idle,
             metrics: metrics.clone(),
             max_head_age: args.max_head_age,
+            pages,
         };
         let mut from = if args.offline { "none: offline".to_owned() } else { self.sources.upstreams.to_string() };
         if self.http.roots() == Roots::BuiltIn {
@@ -133,5 +137,25 @@ fn receiver(args: &ServeArgs) -> Result<Option<Receiver>, Failure> {
             let receiver = Receiver::new(url, &Secret::File(file.clone()));
             receiver.map(Some).map_err(|error| Failure::new(Fault::Request, format!("--notify: {error}")))
         }
+    }
+}
+
+/// Private modules are shown to the users of this machine only.
+fn check_show_private(args: &ServeArgs) -> Result<(), Failure> {
+    let refused = |found: String| {
+        let message = format!(
+            "--show-private shows private modules to everybody who can reach the mirror: expected a loopback address in --listen, \
+             and neither --host nor --trusted-proxy, found {found}"
+        );
+        Err(Failure::new(Fault::Request, message))
+    };
+    let listen = args.address.at.listen;
+    match listen {
+        _ if !args.page.show_private => Ok(()),
+        ListenAddress::At(address) if !address.ip().is_loopback() => refused(format!("--listen {address}")),
+        ListenAddress::Everywhere(_) => refused(format!("--listen {listen}")),
+        ListenAddress::At(_) if !args.host.is_empty() => refused(format!("--host {}", args.host.join(","))),
+        ListenAddress::At(_) if !args.trusted_proxy.is_empty() => refused("--trusted-proxy".to_owned()),
+        ListenAddress::At(_) => Ok(()),
     }
 }

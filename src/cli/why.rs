@@ -1,4 +1,4 @@
-//! `sumgate why M@V`: explains a version: record, age, policy decision, stored and pinned files.
+//! `sumgate why M@V`: explains a version: record, age, policy decision, stored and pinned files, and the proof.
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -6,13 +6,15 @@ use std::time::SystemTime;
 use super::args::WhyArgs;
 use super::exit::{Exit, Failure};
 use super::lookup::{Asked, Prover, proved};
+use super::proof_drawing::drawing;
+use super::runtime::Runtime;
 use super::{hash, out, pins, policy};
 use crate::audit::Audit;
 use crate::base::fault::in_full;
 use crate::base::text::safe;
 use crate::policy::{Facts, Policy, day, in_words, judge};
 use crate::store::Store;
-use crate::sumdb::Answer;
+use crate::sumdb::{Answer, Databases, Inclusion};
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::dirhash::H1;
 use gomodule::module::ModuleVersion;
@@ -34,6 +36,7 @@ pub(super) fn run(args: &WhyArgs) -> Result<Exit, Failure> {
     answers.age(&audit, answer);
     answers.policy(in_force.as_ref().map(|(path, policy)| (path.as_path(), policy)), &audit, answer);
     answers.here(&store, answer)?;
+    answers.proof(&audit.databases, answer)?;
     out::deliver(&answers.text)?;
     Ok(Exit::worst(answers.exits))
 }
@@ -116,6 +119,18 @@ impl Answers<'_> {
             }
             self.say(name, &lines);
         }
+        Ok(())
+    }
+
+    /// Draws the inclusion proof.
+    fn proof(&mut self, databases: &Databases, answer: Option<&Answer>) -> Result<(), Failure> {
+        let Some(Ok(record)) = answer else { return Ok(()) };
+        let lines = match Runtime::start()?.block_on(Inclusion::among(databases, record)) {
+            Some(Ok(proof)) => drawing(&proof),
+            Some(Err(error)) => vec![format!("cannot be shown: {}", in_full(&*error))],
+            None => return Ok(()),
+        };
+        self.say("proof", &lines);
         Ok(())
     }
 

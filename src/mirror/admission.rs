@@ -11,7 +11,7 @@ use futures_util::{StreamExt, stream};
 use super::error::MirrorError;
 use crate::base::clock::Clock;
 use crate::base::lock::lock;
-use crate::policy::{self, Age, Decision, Denial, Exception, Facts, InForce, Policy};
+use crate::policy::{self, Age, Decision, Denial, Exception, Facts, InForce, Policy, Verdict};
 use crate::release::{Expectations, ReleaseError};
 use crate::sumdb::ModuleRecord;
 use gomodule::module::{ModulePath, ModuleVersion, Version};
@@ -75,6 +75,32 @@ impl Admission {
         let denied =
             |denial| MirrorError::Denied { module: Box::new(known.now.module.clone()), denial: Box::new(denial) };
         denial.map_or(Ok(warnings), |denial| Err(denied(denial)))
+    }
+
+    /// What the present policy says of a version, as far as it is known: `record` is that of the databases, if they
+    /// have `answered`.
+    pub(super) fn explain(
+        &self,
+        module: &ModuleVersion,
+        record: Option<&ModuleRecord>,
+        answered: bool,
+        expectations: &Expectations,
+    ) -> Option<Verdict> {
+        let (policy, now) = (self.policies.now.as_ref()?, self.clock.now().wall);
+        let mut facts = Facts::of(module.clone());
+        facts.is_private = expectations.exempt.exempts(&module.path);
+        if answered {
+            let min = policy.min_age().unwrap_or_default();
+            let age = |record| expectations.databases.age(record, min, now);
+            facts.in_database = Some(record.is_some());
+            facts.age = Some(record.map_or(Age::Unknown, age));
+        }
+        Some(policy::judge(policy, &facts, policy::day(now)))
+    }
+
+    /// The present policy.
+    pub(super) fn policy(&self) -> Option<&Policy> {
+        self.policies.now.as_ref()
     }
 
     /// Refuses by name, and by what the database says of the version. Returns what is known after that.

@@ -16,7 +16,7 @@ use super::metadata::info::Info;
 use crate::base::clock::Clock;
 use crate::base::fault::Fault;
 use crate::base::flight::Flights;
-use crate::release::{Context, ProvedFiles, ReleaseError, Released};
+use crate::release::{ByteSource, Context, ProvedFiles, ReleaseError, Released};
 use crate::sumdb::{DatabaseId, LookupFailure, NoRecord};
 use crate::upstream::{Nowhere, UpstreamError};
 use gomodule::artifact::{Artifact, Kind};
@@ -53,6 +53,14 @@ impl Holds {
             released = self.proved.release(artifact).await;
         }
         Ok(released?)
+    }
+
+    /// The upstream that a file came from, if that is remembered.
+    pub(super) fn upstream_of(&self, artifact: &Artifact) -> Option<String> {
+        match self.proved.source(artifact)? {
+            ByteSource::Upstream(name) => Some(name.to_string()),
+            ByteSource::Disk => None,
+        }
     }
 
     /// Returns once a database, or the database `only`, has a record of `module`; after a bounded time, the error for the client.

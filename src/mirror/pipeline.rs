@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::admission::Admission;
 use super::error::MirrorError;
@@ -72,6 +73,21 @@ impl Pipeline {
         Self { context: Arc::clone(context), holds, metadata, infos, lists, clock }
     }
 
+    /// The databases, and the modules that are exempt from them.
+    pub(crate) fn expectations(&self) -> &Expectations {
+        &self.context.expectations
+    }
+
+    /// The time of its clock.
+    pub(crate) fn now(&self) -> SystemTime {
+        self.clock.now().wall
+    }
+
+    /// The policy in force.
+    pub(crate) fn policy(&self) -> Option<&Policy> {
+        self.lists.admission.as_ref().and_then(Admission::policy)
+    }
+
     pub(crate) fn unused_exceptions(&self) -> Vec<Exception> {
         self.lists.admission.as_ref().map(Admission::unused).unwrap_or_default()
     }
@@ -96,7 +112,7 @@ impl Pipeline {
     }
 
     /// Those of the paths that upstreams and databases may be asked about.
-    pub(super) async fn may_name_which(&self, paths: HashSet<ModulePath>) -> HashSet<ModulePath> {
+    pub(crate) async fn may_name_which(&self, paths: HashSet<ModulePath>) -> HashSet<ModulePath> {
         let (mut named, mut open) = (HashSet::new(), Vec::new());
         for path in paths {
             match self.may_name_whatever_is_pinned(&path) {

@@ -10,7 +10,7 @@ use super::expected_hash::Expected;
 use super::fetch::Fetch;
 use super::judge::{AttemptError, judge};
 use super::kept::KeptFiles;
-use super::obtain::Unproved;
+use super::obtain::{ByteSource, Unproved};
 use super::released::{KnownFile, Released};
 use crate::base::clock::Clock;
 use crate::base::flight::Flights;
@@ -45,6 +45,11 @@ impl ProvedFiles {
             }
             None => self.release_together(artifact).await,
         }
+    }
+
+    /// Where the bytes of a file came from, if that is remembered.
+    pub(crate) fn source(&self, artifact: &Artifact) -> Option<ByteSource> {
+        self.known.get(artifact).map(|known| known.source().clone())
     }
 
     /// Concurrent requests for one artifact share the work.

@@ -119,6 +119,10 @@ impl KnownFile {
         Self { identity, basis, source, open: Arc::new(Mutex::new(Arc::downgrade(&file))) }
     }
 
+    pub(super) fn source(&self) -> &ByteSource {
+        &self.source
+    }
+
     /// The file that was hashed, if `file` is the same one. An already open one is shared. Blocks.
     pub(super) fn reopened(self, file: File) -> io::Result<Option<Released>> {
         if Identity::of(&file)? != self.identity {

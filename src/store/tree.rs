@@ -17,6 +17,7 @@ use super::blobs::local::LocalBlobs;
 use super::durable::{self, Durability};
 use super::file_system::is_local;
 use super::open::read;
+use super::spelling;
 use super::staging::{Staging, StagingFile};
 use super::state::State;
 use super::state::local::LocalState;
@@ -140,6 +141,12 @@ impl ProxyTree {
 
     pub(crate) fn has_module(&self, path: &ModulePath) -> Result<bool, StoreError> {
         Ok(self.files.has_folder(&format!("{}/@v", path.escaped()))? || self.newest(path)?.is_some())
+    }
+
+    /// The stored modules on the way to this path, whose case may differ: those above it first.
+    pub(crate) fn modules_towards(&self, path: &str) -> Result<Vec<ModulePath>, StoreError> {
+        spelling::modules_towards(self.files.dir(), path)
+            .map_err(|cause| StoreError::new("read", self.files.dir(), cause))
     }
 
     /// The newest version of a module, from the stored `M/@latest`, which has the `.info` of that version (`go help goproxy`). An

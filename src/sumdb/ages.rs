@@ -129,6 +129,11 @@ impl Ages {
         self.counted.first().map(|first| first.size)
     }
 
+    /// When the newest tree was observed last, if that was written down.
+    pub(super) fn last_observed(&self) -> Option<SystemTime> {
+        self.counted.last().map(|last| UNIX_EPOCH + Duration::from_secs(last.at))
+    }
+
     /// How old record `id` is at the time `now`, for a rule that requires `min`.
     ///
     /// Evidence is an observation at least `min` ago. A record below its size is old. Any other record is young if the newest

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use quick_cache::sync::Cache;
@@ -116,6 +116,11 @@ impl Client {
         // Its series exist before the first request. Once set, it stays.
         let _ = metrics.source(self.database().url().as_str().trim_end_matches('/'));
         let _ = self.remote.metrics.set(metrics.clone());
+    }
+
+    /// When the database was last seen to show its trusted head, to about ten minutes, if that was written down.
+    pub fn last_observed(&self) -> Option<SystemTime> {
+        self.merger.trusted.ages().last_observed()
     }
 
     /// Why the stored observations of tree sizes are not used, if they are not.

@@ -92,6 +92,11 @@ impl Breaker {
         self.open_until.is_some()
     }
 
+    /// How long it stays open.
+    pub(super) fn opens_in(&self, now: Instant) -> Option<Duration> {
+        self.open_until.filter(|until| now < *until).map(|until| until - now)
+    }
+
     /// Consecutive failures, as far as they count.
     pub(super) fn failures(&self) -> u32 {
         self.failures.min(OPENS_AFTER)

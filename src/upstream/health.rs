@@ -148,6 +148,11 @@ impl Health {
         (distrusted, open, Duration::from_secs_f64(expected))
     }
 
+    /// The measured time to the first byte, if there was an answer.
+    pub(super) fn first_byte(&self) -> Option<Duration> {
+        self.measured.map(|measured| Duration::from_secs_f64(measured.first_byte.max(0.0)))
+    }
+
     /// How long `bytes` may take before the next source is asked too.
     pub(super) fn hedge_after(&self, now: Instant, bytes: u64) -> Duration {
         let usual = self.usual(now);

@@ -13,6 +13,7 @@ use super::http::{HttpClient, HttpError};
 use super::race::{self, Progress};
 use super::retry;
 use super::sink::DownloadSink;
+use super::state::SourceState;
 use super::times::Ttls;
 use super::upstream::Upstream;
 use super::wanted::{SmallAnswer, UpstreamId, Wanted};
@@ -281,6 +282,15 @@ impl UpstreamPool {
             |id: UpstreamId, bytes| self.at(id).health(|health, now| health.hedge_after(now, bytes)).max(at_least);
         let overtaken = |id: UpstreamId| self.at(id).health(Health::overtaken);
         race::race(stages, self.clock, hedge_after, ends, attempt, overtaken).await
+    }
+
+    /// The sources as they are now, in the order of the proxy list.
+    pub(super) fn states(&self) -> Vec<SourceState> {
+        let state = |id| {
+            let name = self.name(id);
+            self.at(id).health(|health, now| SourceState::of(name, health, now))
+        };
+        self.sources().map(state).collect()
     }
 
     /// The URL of a source, without credentials.

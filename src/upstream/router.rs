@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::pool::{SourceDown, UpstreamPool};
+use super::state::SourceState;
 use super::times::Ttls;
 use crate::telemetry::{Metrics, SourceGauges};
 use gomodule::module::{ModulePath, Patterns};
@@ -73,6 +74,15 @@ impl Router {
     pub(crate) fn down(&self) -> Vec<SourceDown> {
         let private = self.private.iter().flat_map(|(_, pool)| pool.down());
         self.public.down().chain(private).collect()
+    }
+
+    /// The sources as they are now; those of private modules only if `with_private`.
+    pub(crate) fn states(&self, with_private: bool) -> Vec<SourceState> {
+        let mut states = self.public.states();
+        for (_, pool) in self.private.iter().filter(|_| with_private) {
+            states.extend(pool.states());
+        }
+        states
     }
 
     /// All patterns of private modules.

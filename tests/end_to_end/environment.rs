@@ -15,7 +15,7 @@ const IMPORTED: [&str; 9] =
     ["bufio", "encoding/json", "fmt", "os", "strings", "time", "testing", "testing/internal/testdeps", "runtime/cgo"];
 
 /// Other variables that are passed on. In CI (`CI` is set) no snapshot is written.
-const KEPT: [&str; 10] = [
+const KEPT: [&str; 12] = [
     "CI",
     "INSTA_UPDATE",
     "RUST_BACKTRACE",
@@ -23,7 +23,9 @@ const KEPT: [&str; 10] = [
     "SUMGATE_ODD_FILES",
     "SUMGATE_REQUIRE_GO",
     "SUMGATE_REQUIRE_SHARED",
+    "SUMGATE_REQUIRE_TOOLS",
     "SUMGATE_SEED",
+    "SUMGATE_UPDATE_SCREENSHOTS",
     "TERM",
     "TMPDIR",
 ];

@@ -67,7 +67,8 @@ pub fn on_mount(place: &Path, how: &str, program: &Path) -> Command {
     command
 }
 
-fn needing(
+/// A trial that needs something of this machine; ignored where that is missing, unless the variable `required` is set.
+pub fn needing(
     name: &str,
     need: Option<PathBuf>,
     required: &'static str,
@@ -212,6 +213,7 @@ pub fn sumgate() -> Command {
         "OFFLINE",
         "HOST",
         "SHARED",
+        "SHOW_PRIVATE",
         "IDLE_FOR",
         "DATABASE_TIMEOUT",
         "LOG_FORMAT",

@@ -39,6 +39,7 @@ mod closed_network;
 mod codings;
 mod commands;
 mod compared;
+mod cors;
 mod crash;
 mod credentials;
 mod data_folder;
@@ -84,7 +85,9 @@ mod notify;
 mod odd_answers;
 mod odd_files;
 mod offline;
+mod page;
 mod page_commands;
+mod page_tools;
 mod pages;
 mod pipes;
 mod policy;
@@ -124,7 +127,8 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 105] = [
+const TRIALS: [fn() -> Vec<Trial>; 108] = [
+const TRIALS: [fn() -> Vec<Trial>; 108] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -157,6 +161,7 @@ const TRIALS: [fn() -> Vec<Trial>; 105] = [
     codings::trials,
     commands::trials,
     compared::trials,
+    cors::trials,
     crash::trials,
     credentials::trials,
     data_folder::trials,
@@ -198,7 +203,9 @@ const TRIALS: [fn() -> Vec<Trial>; 105] = [
     notify::trials,
     odd_answers::trials,
     offline::trials,
+    page::trials,
     page_commands::trials,
+    page_tools::trials,
     pages::trials,
     pipes::trials,
     policy::trials,

@@ -98,6 +98,19 @@ pub fn open(bundle: &[u8], origin: &str, key: &VerifierKey) -> Result<(ProvenRec
     Ok((record, head.clone()))
 }
 
+/// The same, and the verified inclusion proof.
+pub fn open_with_proof(
+    bundle: &[u8],
+    origin: &str,
+    key: &VerifierKey,
+) -> Result<(ProvenRecord, SignedCheckpoint, InclusionProof), BundleError> {
+    let (record, head) = open(bundle, origin, key)?;
+    // It was read once, so neither can fail.
+    let text = core::str::from_utf8(bundle).unwrap_or_default();
+    let (proof, _) = text.split_once("\n\n").ok_or(BundleError::Malformed("missing blank line"))?;
+    Ok((record, head, parse_proof(proof)?.1))
+}
+
 /// The lines before the tree head.
 fn parse_proof(proof: &str) -> Result<(LookupReply, InclusionProof), BundleError> {
     let malformed = BundleError::Malformed;

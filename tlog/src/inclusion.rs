@@ -36,6 +36,28 @@ pub enum ProofError {
     WrongRoot(Mismatch<Hash>),
 }
 
+/// The side of a pair of nodes on which a hash stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// It is hashed first.
+    Left,
+    /// It is hashed second.
+    Right,
+}
+
+/// One step of a proof: a computed node and its sibling give the node above.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProofStep {
+    /// The level of the pair above the leaves; 0 for the leaf and its sibling.
+    pub level: u8,
+    /// The side of the sibling.
+    pub side: Side,
+    /// The hash of the sibling, from the proof.
+    pub sibling: Hash,
+    /// The computed hash of the node above the pair.
+    pub computed: Hash,
+}
+
 /// A range of records: the first one, and the end.
 pub(crate) type Range = (u64, u64);
 
@@ -136,5 +158,88 @@ impl InclusionProof {
         let (_, found) = roots(*leaf, id.get(), head.size.get() - 1, &self.hashes)
             .ok_or(ProofError::WrongLength(self.hashes.len()))?;
         expect_root(found, head.root)
+    }
+
+    /// The steps from the hash `leaf` of the record `id` to the root of a tree of `size` records, whose hash is the last one that
+    /// is computed; without a step it is `leaf`. For a reader: only [`InclusionProof::verify`] compares the root.
+    pub fn steps(&self, id: RecordId, leaf: &Hash, size: TreeSize) -> Result<Vec<ProofStep>, ProofError> {
+        if !size.contains(id) {
+            return Err(ProofError::OutsideTree { asked: id.get(), size });
+        }
+        let (mut index, mut last, mut level, mut computed) = (id.get(), size.get() - 1, 0, *leaf);
+        let mut steps = Vec::with_capacity(self.hashes.len());
+        for sibling in &self.hashes {
+            if last == 0 {
+                return Err(ProofError::WrongLength(self.hashes.len()));
+            }
+            // At the right edge, a node without a sibling is also the node of the next level.
+            while index == last && index & 1 == 0 {
+                (index, last, level) = (index >> 1, last >> 1, level + 1);
+            }
+            let step = if index & 1 == 1 {
+                ProofStep { level, side: Side::Left, sibling: *sibling, computed: node_hash(sibling, &computed) }
+            } else {
+                ProofStep { level, side: Side::Right, sibling: *sibling, computed: node_hash(&computed, sibling) }
+            };
+            computed = step.computed;
+            steps.push(step);
+            (index, last, level) = (index >> 1, last >> 1, level + 1);
+        }
+        if last == 0 { Ok(steps) } else { Err(ProofError::WrongLength(self.hashes.len())) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(
+        clippy::unwrap_used,
+        clippy::cast_possible_truncation,
+        reason = "a test may panic, and its trees are small"
+    )]
+
+    use super::*;
+    use crate::hash::leaf_hash;
+
+    /// The root of these leaves, by its definition (RFC 6962 section 2.1).
+    fn root(leaves: &[Hash]) -> Hash {
+        if let [only] = leaves {
+            return *only;
+        }
+        let (left, right) = leaves.split_at(1 << (leaves.len() - 1).ilog2());
+        node_hash(&root(left), &root(right))
+    }
+
+    #[test]
+    fn the_steps_lead_from_each_leaf_to_the_root() {
+        for count in 1..=33_u64 {
+            let leaves: Vec<Hash> = (0..count).map(|nth| leaf_hash(&nth.to_be_bytes())).collect();
+            let size = TreeSize::new(count).unwrap();
+            let head = TreeHead { size, root: root(&leaves) };
+            for (id, leaf) in leaves.iter().enumerate() {
+                let id = RecordId::new(id as u64).unwrap();
+                let siblings = path(id, size).unwrap();
+                let hashes: Vec<Hash> =
+                    siblings.iter().map(|(from, to)| root(&leaves[*from as usize..*to as usize])).collect();
+                let proof = InclusionProof::from_hashes(hashes);
+                proof.verify(id, leaf, &head).unwrap();
+                let steps = proof.steps(id, leaf, size).unwrap();
+                assert_eq!(steps.last().map_or(*leaf, |step| step.computed), head.root, "{id} of {count}");
+                for (step, (from, _)) in steps.iter().zip(&siblings) {
+                    let is_left = *from < id.get();
+                    assert_eq!(step.side == Side::Left, is_left, "{id} of {count}");
+                    assert_eq!(id.get() >> step.level ^ 1, from >> step.level, "{id} of {count}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_proof_of_another_length_has_no_steps() {
+        let (id, leaf) = (RecordId::new(2).unwrap(), leaf_hash(b"a"));
+        let proof = InclusionProof::from_hashes(alloc::vec![leaf; 2]);
+        assert!(proof.steps(id, &leaf, TreeSize::new(4).unwrap()).is_ok());
+        for size in [2, 3, 8] {
+            assert!(proof.steps(id, &leaf, TreeSize::new(size).unwrap()).is_err(), "{size}");
+        }
     }
 }

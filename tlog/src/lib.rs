@@ -28,7 +28,7 @@ pub use checkpoint::{Checkpoint, CheckpointError, SUMDB_ORIGIN, SignedCheckpoint
 pub use consistency::ConsistencyProof;
 pub use evidence::{EvidenceError, ForkEvidence};
 pub use hash::{Hash, HashError, empty_root, leaf_hash, node_hash};
-pub use inclusion::{InclusionProof, ProofError};
+pub use inclusion::{InclusionProof, ProofError, ProofStep, Side};
 pub use key::{KeyError, SUM_GOLANG_ORG, VerifierKey};
 pub use memory::MemoryTree;
 pub use mismatch::Mismatch;

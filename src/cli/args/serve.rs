@@ -58,6 +58,9 @@ pub(in crate::cli) struct ServeArgs {
     pub(in crate::cli) idle: Duration,
 
     #[command(flatten)]
+    pub(in crate::cli) page: PageArgs,
+
+    #[command(flatten)]
     pub(in crate::cli) state: StateArgs,
     #[command(flatten)]
     pub(in crate::cli) databases: DatabaseArgs,
@@ -127,6 +130,17 @@ pub(in crate::cli) struct ServeArgs {
 pub(in crate::cli) enum LogFormat {
     Text,
     Json,
+}
+
+/// What the page shows.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct PageArgs {
+    /// Show private modules on the page and in its API, to the users of this machine
+    ///
+    /// Needs a listener on a loopback address, and cannot be used with --host or --trusted-proxy. A request that a proxy passed
+    /// on, with `Forwarded` or `X-Forwarded-*`, gets the page without them.
+    #[arg(long, env = "SUMGATE_SHOW_PRIVATE", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(in crate::cli) show_private: bool,
 }
 
 /// A network in CIDR notation.

@@ -8,6 +8,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode, Uri};
 
 use super::body::Body;
+use super::cors;
 use super::respond::{self, BodyKind};
 use super::response_cache::{MAX_ANSWER, ResponseCache};
 use crate::base::fault::Fault;
@@ -84,13 +85,27 @@ impl Handler {
                     tracing::warn!(target: "events", path = uri.path(), cause, request = %request.id, client = %request.client, "no list");
                 }
                 self.record(uri.path(), &error, request);
-                respond::error(&error, data)
+                let response = respond::error(&error, data);
+                if cors::is_public_error(&error) && self.is_public(uri) { cors::allow(response) } else { response }
             })
+        } else if let Some(response) = self.preflight(method, uri, headers) {
+            response
         } else {
             let mut response = respond::refusal(StatusCode::METHOD_NOT_ALLOWED, "expected the method GET or HEAD");
             response.headers_mut().insert(hyper::header::ALLOW, hyper::header::HeaderValue::from_static("GET, HEAD"));
             response
         }
+    }
+
+    /// Whether pages of other origins may read what is at this path.
+    fn is_public(&self, uri: &Uri) -> bool {
+        let expectations = &self.pipeline.context.expectations;
+        let route = route(uri.path(), &self.base, &expectations.databases.names());
+        route.is_ok_and(|route| cors::is_public(&route, expectations))
+    }
+
+    fn preflight(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Response<Body>> {
+        cors::preflight(headers).filter(|_| *method == Method::OPTIONS && self.is_public(uri))
     }
 
     /// Puts the refusal of an answer, or its failure, into the event log. That of a `.zip` or `.mod` is there already.
@@ -117,15 +132,30 @@ impl Handler {
             &parsed
         };
         self.admit(route).await?;
-        if let Some(kept) = &kept {
-            if let Some(facts) = kept.released() {
-                self.pipeline.context.events.released_again(Arc::clone(facts), Some(asked));
+        let is_public = cors::is_public(route, &self.pipeline.context.expectations);
+        let response = match &kept {
+            Some(kept) => {
+                if let Some(facts) = kept.released() {
+                    self.pipeline.context.events.released_again(Arc::clone(facts), Some(asked));
+                }
+                kept.response()
             }
-            return Ok(kept.response());
-        }
-        let to = (uri.path(), route);
+            None => self.routed(uri.path(), route, headers, asked).await?,
+        };
+        Ok(if is_public { cors::allow(response) } else { response })
+    }
+
+    /// The answer at a route.
+    async fn routed(
+        &self,
+        path: &str,
+        route: &Route,
+        headers: &HeaderMap,
+        asked: &RequestContext,
+    ) -> Result<Response<Body>, MirrorError> {
+        let to = (path, route);
         Ok(match route {
-            Route::Home => respond::small(BodyKind::Text, self.home()),
+            Route::Home => respond::home(self.home()),
             Route::Module(request) if forbids_download(headers) => {
                 match (stored(&self.pipeline, request).await?, request) {
                     (None, Request::File(artifact)) => self.file(to, headers, artifact, asked).await?,

@@ -57,6 +57,13 @@ pub(super) fn small(kind: BodyKind, body: Bytes) -> Response<Body> {
     response
 }
 
+/// The mirror in a few lines. Browsers get a page at the same address.
+pub(super) fn home(text: Bytes) -> Response<Body> {
+    let mut response = small(BodyKind::Text, text);
+    set(response.headers_mut(), header::VARY, "Accept");
+    response
+}
+
 /// An answer that changes: with its `Age`, and with a `Warning` (RFC 7234 section 5.5) if it is stale.
 pub(super) fn cached(kind: BodyKind, cached: Cached) -> Response<Body> {
     let mut response = small(kind, cached.body);
@@ -185,7 +192,9 @@ pub(super) fn warn(response: &mut Response<Body>, warnings: &[String]) {
 /// Adds the id of its request to an answer, and to the text of an error. Sets the headers of every answer, and removes the body of
 /// an answer to HEAD.
 pub(super) fn finish(method: &Method, id: &RequestId, mut response: Response<Body>) -> Response<Body> {
-    let is_error = response.status().is_client_error() || response.status().is_server_error();
+    // The page and the API have errors of their own form.
+    let is_text = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == TEXT);
+    let is_error = is_text && (response.status().is_client_error() || response.status().is_server_error());
     if let Body::Memory(text) = response.body()
         && is_error
     {
@@ -202,11 +211,11 @@ pub(super) fn finish(method: &Method, id: &RequestId, mut response: Response<Bod
 
 /// Sets the headers of every answer that do not depend on its request, unless they are set.
 pub(super) fn complete(mut response: Response<Body>) -> Response<Body> {
+    if response.status() != StatusCode::NOT_MODIFIED && !response.headers().contains_key(header::CONTENT_LENGTH) {
+        let length = HeaderValue::from(response.body().len());
+        response.headers_mut().insert(header::CONTENT_LENGTH, length);
+    }
     if !response.headers().contains_key(header::X_CONTENT_TYPE_OPTIONS) {
-        if response.status() != StatusCode::NOT_MODIFIED {
-            let length = HeaderValue::from(response.body().len());
-            response.headers_mut().insert(header::CONTENT_LENGTH, length);
-        }
         set(response.headers_mut(), header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     }
     response

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use hyper::body::Incoming;
 use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -25,6 +26,7 @@ use super::head_timer::Answers;
 use super::host::Hosts;
 use super::listen::ListenAddress;
 use super::own::{Own, OwnPath};
+use super::own_pages::{OwnPages, OwnRequest};
 use super::respond;
 use super::response_cache::ResponseCache;
 use super::socket::{Outgoing, Socket};
@@ -56,6 +58,8 @@ pub(crate) struct ServerOptions {
     pub(crate) metrics: Metrics,
     /// The mirror is not ready if a database has shown no tree head for this time.
     pub(crate) max_head_age: Duration,
+    /// The page and the API, if there are any.
+    pub(crate) pages: Option<OwnPages>,
 }
 
 impl Default for ServerOptions {
@@ -66,6 +70,7 @@ impl Default for ServerOptions {
             idle: IDLE,
             metrics: Metrics::default(),
             max_head_age: MAX_HEAD_AGE,
+            pages: None,
         }
     }
 }
@@ -185,8 +190,8 @@ async fn accept(listener: TcpListener, server: Arc<Listener>, mut stopped: onesh
         let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
             let (server, stream, answering) = (Arc::clone(&server), Arc::clone(&stream), answers.begin());
             async move {
-                let (head, _body) = request.into_parts();
-                let (response, held) = server.answer(peer, &head).await;
+                let (head, body) = request.into_parts();
+                let (response, held) = server.answer(peer, &head, body).await;
                 Ok::<_, Infallible>(response.map(|body| Outgoing::to(stream, timeouts.stall, body, held, answering)))
             }
         });
@@ -222,7 +227,12 @@ impl Listener {
     }
 
     /// The answer to a request, and what is held until the answer was sent.
-    async fn answer(&self, peer: IpAddr, head: &Parts) -> (Response<Body>, (Option<Slot>, Option<Exchange>)) {
+    async fn answer(
+        &self,
+        peer: IpAddr,
+        head: &Parts,
+        body: Incoming,
+    ) -> (Response<Body>, (Option<Slot>, Option<Exchange>)) {
         let serving = self.serving();
         let Serving { handler, options, .. } = &*serving;
         let request = self.context(options, peer, head);
@@ -235,7 +245,11 @@ impl Listener {
         let mut exchange = Exchange::begin(request, head, options.metrics.clone(), handler.pipeline.clock);
         let (response, slot) = match refused {
             Some(why) => (respond::refusal(StatusCode::MISDIRECTED_REQUEST, &why), None),
-            None => self.answer_in_turn(handler, head, exchange.request()).await,
+            None => {
+                let page = OwnRequest::of(head, body, &handler.base, options.proxies.trusts(peer.to_canonical()));
+                let page = options.pages.as_ref().zip(page);
+                self.answer_in_turn(handler, head, page, exchange.request()).await
+            }
         };
         let response = respond::finish(&head.method, &exchange.request().id, response);
         exchange.answered(&response);
@@ -263,12 +277,15 @@ impl Listener {
         &self,
         handler: &Handler,
         head: &Parts,
+        page: Option<(&OwnPages, OwnRequest)>,
         request: &RequestContext,
     ) -> (Response<Body>, Option<Slot>) {
-        match self.limits.request_slot(request.client).await {
-            Some(slot) => (handler.answer(head, request).await, Some(slot)),
-            None => (respond::busy(), None),
-        }
+        let Some(slot) = self.limits.request_slot(request.client).await else { return (respond::busy(), None) };
+        let response = match page {
+            Some((pages, page)) => pages.answer(page).await.map(Body::Memory),
+            None => handler.answer(head, request).await,
+        };
+        (response, Some(slot))
     }
 }
 

@@ -1,0 +1,79 @@
+//! The state of the mirror for a reader: its databases and upstreams.
+
+use std::time::{Duration, SystemTime};
+
+use super::metadata::client_text::for_client;
+use super::pipeline::Pipeline;
+use crate::sumdb::Client;
+use crate::upstream::SourceState;
+use gomodule::module::Patterns;
+
+/// The state of the mirror.
+pub(crate) struct Overview {
+    pub(crate) databases: Vec<DatabaseState>,
+    pub(crate) sources: Vec<SourceState>,
+    pub(crate) is_offline: bool,
+    /// The rules of the policy that only warn.
+    pub(crate) warns: Option<String>,
+    pub(crate) has_policy: bool,
+    /// The patterns of exempt modules, if they may be shown.
+    pub(crate) exempt: Patterns,
+    /// There are exempt modules that are not shown.
+    pub(crate) hides_exempt: bool,
+}
+
+/// A checksum database, and its trusted head.
+pub(crate) struct DatabaseState {
+    pub(crate) name: String,
+    /// Its value in GOSUMDB.
+    pub(crate) for_go: String,
+    /// The size and the root hash of its tree.
+    pub(crate) head: Option<(u64, String)>,
+    /// For how long it has not been seen to show this head.
+    pub(crate) seen_before: Option<Duration>,
+    /// It has shown a head since the mirror started.
+    pub(crate) is_shown: bool,
+    /// The evidence file, if it signed two histories.
+    pub(crate) fork: Option<String>,
+}
+
+impl Overview {
+    pub(crate) fn of(pipeline: &Pipeline, with_private: bool) -> Self {
+        let (context, now) = (&pipeline.context, pipeline.clock.now().wall);
+        let data = context.store.root();
+        let mut sources = context.sources.states(with_private);
+        for source in &mut sources {
+            source.last_failure = for_client(&source.last_failure, data);
+        }
+        let databases = context.expectations.databases.iter();
+        let exempt = &context.expectations.exempt;
+        Self {
+            databases: databases.map(|client| DatabaseState::of(client, now, data)).collect(),
+            sources,
+            is_offline: context.offline,
+            warns: pipeline.warning_only(),
+            has_policy: pipeline.policy().is_some(),
+            exempt: if with_private { exempt.clone() } else { Patterns::default() },
+            hides_exempt: !with_private && !exempt.is_empty(),
+        }
+    }
+
+    /// Whether new files can be released: no database has forked.
+    pub(crate) fn is_healthy(&self) -> bool {
+        self.databases.iter().all(|database| database.fork.is_none())
+    }
+}
+
+impl DatabaseState {
+    fn of(client: &Client, now: SystemTime, data: &std::path::Path) -> Self {
+        let observed = client.last_observed().and_then(|at| now.duration_since(at).ok());
+        Self {
+            name: client.database().name().to_owned(),
+            for_go: client.database().for_go(),
+            head: client.trusted().map(|head| (head.size().get(), head.head().root.to_string())),
+            seen_before: observed,
+            is_shown: client.has_shown_head(),
+            fork: client.fork().map(|path| for_client(&path.display().to_string(), data)),
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The audit of a go.sum that a user pasted.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicUsize;
+
+use tokio::runtime::Handle;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinError;
+
+use crate::audit::{Audit, Entry, go_sum_entries};
+use crate::finding::{Code, Report};
+use crate::mirror::Pipeline;
+use gomodule::module::ModulePath;
+
+/// The longest go.sum. That of a very large monorepo has one megabyte.
+pub(super) const MAX_GO_SUM: usize = 1 << 20;
+/// The most module versions of one audit. A go.sum of a megabyte has some 5,000.
+pub(super) const MAX_VERSIONS: usize = 10_000;
+/// Lookups of one audit at a time: half of what one `go` command may send, so that clients are not slowed.
+const AT_ONCE: usize = 32;
+/// The name of the text in findings.
+const NAME: &str = "go.sum";
+/// The name of the policy in findings.
+const POLICY: &str = "policy";
+
+/// What was found.
+pub(super) struct Audited {
+    pub(super) report: Report,
+    /// Lines of modules that are exempt, or whose names are not sent to a database.
+    pub(super) left_out: usize,
+}
+
+/// Why a go.sum is not audited.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AuditError {
+    #[error(
+        "the go.sum has {0} module versions: expected at most {MAX_VERSIONS}. Audit it in a terminal: sumgate audit"
+    )]
+    TooMany(usize),
+    #[error("the audit was not finished: {0}")]
+    Cancelled(#[from] JoinError),
+}
+
+/// Audits the text of a go.sum against the databases of the mirror, and its policy. Holds the turn until it ends, also if the client
+/// leaves.
+pub(super) async fn audit(pipeline: &Pipeline, text: &[u8], turn: OwnedSemaphorePermit) -> Result<Audited, AuditError> {
+    let mut entries = go_sum_entries(Path::new(NAME), text);
+    let left_out = leave_out(pipeline, &mut entries).await;
+    let expectations = pipeline.expectations();
+    let audit = Audit {
+        databases: expectations.databases.clone(),
+        exempt: expectations.exempt.clone(),
+        at_once: AT_ONCE,
+        policy: pipeline.policy().map(|policy| (PathBuf::from(POLICY), policy.clone())),
+        base_policy: None,
+        now: pipeline.now(),
+    };
+    let wanted = audit.wanted(&entries).len();
+    if wanted > MAX_VERSIONS {
+        return Err(AuditError::TooMany(wanted));
+    }
+    // A thread of its own: to judge ten thousand lines takes some milliseconds.
+    let (runtime, answered) = (Handle::current(), AtomicUsize::new(0));
+    let run = move || {
+        let report = runtime.block_on(audit.run(&entries, &answered));
+        drop(turn);
+        report
+    };
+    let mut report = tokio::task::spawn_blocking(run).await?;
+    report.files = vec![PathBuf::from(NAME)];
+    // The policy is for more than this file.
+    report.findings.retain(|finding| finding.code != Code::UnusedException);
+    report.put_worst_first();
+    Ok(Audited { report, left_out })
+}
+
+/// Removes the lines of modules about which no database is asked; returns how many.
+async fn leave_out(pipeline: &Pipeline, entries: &mut Vec<Entry>) -> usize {
+    let path = |entry: &Entry| match entry {
+        Entry::Hash(found) => Some(found.module.path.clone()),
+        _ => None,
+    };
+    let paths: HashSet<ModulePath> = entries.iter().filter_map(path).collect();
+    let mut named = pipeline.may_name_which(paths).await;
+    named.retain(|path| !pipeline.expectations().exempt.exempts(path) && !pipeline.expectations().withhold(path));
+    let before = entries.len();
+    entries.retain(|entry| path(entry).is_none_or(|path| named.contains(&path)));
+    before - entries.len()
+}

@@ -1,0 +1,226 @@
+//! Answers the requests for the page and the API.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::header::CONTENT_TYPE;
+use hyper::{Method, Response, StatusCode};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::asset::asset;
+use super::audit::{AuditError, Audited, MAX_GO_SUM, audit};
+use super::headers::{html, not_allowed, see};
+use super::same_origin::is_own;
+use super::search::{Wanted, read};
+use super::view::{View, field};
+use super::{api, audit_html, layout, module_html, overview_html};
+use crate::mirror::{BodyError, Look, NotShown, Overview, OwnPages, OwnRequest, Pipeline, go_env_line};
+use crate::sumdb::DatabaseId;
+use gomodule::module::ModuleVersion;
+
+/// Audits at a time. Each holds a go.sum in memory, and lookups that clients need too.
+const MAX_AUDITS: usize = 2;
+/// How long an audit waits for its turn.
+const AUDIT_WAIT: Duration = Duration::from_secs(10);
+/// A form in which every character of a go.sum is percent-encoded.
+const MAX_FORM: usize = 3 * MAX_GO_SUM;
+
+/// Answers for a mirror. `show_private` lets the users of this machine see private modules.
+pub(crate) fn pages(pipeline: Pipeline, show_private: bool) -> OwnPages {
+    let site = Arc::new(Site { pipeline, show_private, audits: Arc::new(Semaphore::new(MAX_AUDITS)) });
+    OwnPages::new(move |request| {
+        let site = Arc::clone(&site);
+        Box::pin(async move { site.answer(request).await })
+    })
+}
+
+struct Site {
+    pipeline: Pipeline,
+    show_private: bool,
+    audits: Arc<Semaphore>,
+}
+
+/// What a search found.
+enum Sought {
+    Version(Box<Look>),
+    Versions(String, Vec<(gomodule::module::ModulePath, Vec<gomodule::module::Version>)>),
+}
+
+/// Why there is no answer, and the status.
+struct Refused(StatusCode, String);
+
+impl From<NotShown> for Refused {
+    fn from(error: NotShown) -> Self {
+        Self(StatusCode::FORBIDDEN, error.to_string())
+    }
+}
+
+impl Site {
+    async fn answer(&self, request: OwnRequest) -> Response<Bytes> {
+        let view = View::of(&request, self.show_private);
+        let is_read = matches!(request.method, Method::GET | Method::HEAD);
+        let is_post = request.method == Method::POST;
+        let path = request.path.clone();
+        match path.as_str() {
+            "/-/audit" if is_post => self.audit_page(&view, request).await,
+            "/-/api/v1/audit" if is_post => self.audit_api(request).await,
+            "/-/api/v1/audit" => not_allowed(api::error(StatusCode::METHOD_NOT_ALLOWED, "expected POST"), "POST"),
+            "/-/audit" if !is_read => not_allowed(Self::missing(&view, &path), "GET, HEAD, POST"),
+            _ if !is_read => not_allowed(Self::missing(&view, &path), "GET, HEAD"),
+            "/-/" => see(&view.link("/")),
+            "/" => {
+                let overview = self.overview(&view);
+                html(StatusCode::OK, overview_html::overview(&view, &overview, &self.go_env(&view, &overview)))
+            }
+            "/-/module" => self.module_page(&view, &request.query).await,
+            "/-/audit" => html(StatusCode::OK, audit_html::form(&view, self.overview(&view).is_offline, None)),
+            "/-/api/v1/overview" => {
+                let overview = self.overview(&view);
+                api::found(&api::overview(&overview, &self.go_env(&view, &overview)))
+            }
+            "/-/api/v1/module" => self.module_api(&view, &request.query).await,
+            "/-/api/v1/openapi.json" => api::description(),
+            _ => asset(&path).unwrap_or_else(|| Self::missing(&view, &path)),
+        }
+    }
+
+    fn overview(&self, view: &View) -> Overview {
+        Overview::of(&self.pipeline, view.with_private)
+    }
+
+    fn go_env(&self, view: &View, overview: &Overview) -> String {
+        let database = self.pipeline.expectations().databases.at(DatabaseId::FIRST).database();
+        go_env_line(&view.url, database, &overview.exempt)
+    }
+
+    fn missing(view: &View, path: &str) -> Response<Bytes> {
+        let status = StatusCode::NOT_FOUND;
+        if path.starts_with("/-/api/") {
+            return api::error(status, "expected a path of /-/api/v1/openapi.json");
+        }
+        html(status, layout::message(view, "Not found", "", "There is no such page here."))
+    }
+
+    async fn module_page(&self, view: &View, query: &str) -> Response<Bytes> {
+        let text = field(query.as_bytes(), "q").unwrap_or_default();
+        if text.trim().is_empty() {
+            return see(&view.link("/"));
+        }
+        match self.sought(view, &text).await {
+            Ok(Sought::Version(look)) => html(StatusCode::OK, module_html::module(view, &look)),
+            Ok(Sought::Versions(path, found)) => html(StatusCode::OK, module_html::versions(view, &path, &found)),
+            Err(Refused(status, why)) => html(status, layout::message(view, "Not shown", &text, &why)),
+        }
+    }
+
+    async fn module_api(&self, view: &View, query: &str) -> Response<Bytes> {
+        let text = field(query.as_bytes(), "q").unwrap_or_default();
+        match self.sought(view, &text).await {
+            Ok(Sought::Version(look)) => api::found(&api::module(&look)),
+            Ok(Sought::Versions(path, found)) => api::found(&api::versions(&path, &found)),
+            Err(Refused(status, why)) => api::error(status, &why),
+        }
+    }
+
+    /// What a text asks for. Of a version whose module is stored in another case, or above, that one.
+    async fn sought(&self, view: &View, text: &str) -> Result<Sought, Refused> {
+        let wanted = read(text).map_err(|why| Refused(StatusCode::BAD_REQUEST, why))?;
+        let module = match wanted {
+            Wanted::Path(path) => {
+                let found = Look::versions(&self.pipeline, &path, view.with_private).await;
+                return Ok(Sought::Versions(path, found));
+            }
+            Wanted::Version(module) => module,
+        };
+        let stored = Look::versions(&self.pipeline, module.path.as_ref(), view.with_private).await;
+        let is_known = stored.iter().any(|(path, _)| *path == module.path);
+        let other = stored.into_iter().rev().find(|(_, versions)| versions.contains(&module.version));
+        let other =
+            other.filter(|_| !is_known).and_then(|(path, _)| ModuleVersion::new(path, module.version.clone()).ok());
+        let look = Look::at(&self.pipeline, &other.unwrap_or(module), view.with_private).await?;
+        Ok(Sought::Version(Box::new(look)))
+    }
+
+    async fn audit_page(&self, view: &View, request: OwnRequest) -> Response<Bytes> {
+        let is_offline = self.overview(view).is_offline;
+        let form = |status, result| html(status, audit_html::form(view, is_offline, Some(result)));
+        let audited = match self.turn(&request).await {
+            Ok(turn) => self.audited_form(request, turn).await,
+            Err(refused) => Err(refused),
+        };
+        match &audited {
+            Ok(audited) => form(StatusCode::OK, Ok(audited)),
+            Err(Refused(status, why)) => form(*status, Err(why.as_str())),
+        }
+    }
+
+    async fn audited_form(&self, request: OwnRequest, turn: OwnedSemaphorePermit) -> Result<Audited, Refused> {
+        expect_type(&request, "application/x-www-form-urlencoded")?;
+        let body = request.body(MAX_FORM).await?;
+        let text = field(&body, "go_sum").filter(|text| !text.trim().is_empty());
+        let text =
+            text.ok_or_else(|| Refused(StatusCode::BAD_REQUEST, "expected the content of a go.sum".to_owned()))?;
+        self.audited(text.as_bytes(), turn).await
+    }
+
+    async fn audit_api(&self, request: OwnRequest) -> Response<Bytes> {
+        let audited = match self.turn(&request).await {
+            Ok(turn) => self.audited_text(request, turn).await,
+            Err(refused) => Err(refused),
+        };
+        match audited {
+            Ok(audited) => api::report(&audited),
+            Err(Refused(status, why)) => api::error(status, &why),
+        }
+    }
+
+    async fn audited_text(&self, request: OwnRequest, turn: OwnedSemaphorePermit) -> Result<Audited, Refused> {
+        expect_type(&request, "text/plain")?;
+        let body = request.body(MAX_GO_SUM).await?;
+        self.audited(&body, turn).await
+    }
+
+    async fn audited(&self, text: &[u8], turn: OwnedSemaphorePermit) -> Result<Audited, Refused> {
+        let too_large = |why: String| Refused(StatusCode::PAYLOAD_TOO_LARGE, why);
+        if text.len() > MAX_GO_SUM {
+            return Err(too_large(BodyError::TooLong(MAX_GO_SUM).to_string()));
+        }
+        audit(&self.pipeline, text, turn).await.map_err(|error| match error {
+            AuditError::TooMany(_) => too_large(error.to_string()),
+            AuditError::Cancelled(_) => Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+        })
+    }
+
+    /// The right to audit something, for a request of our own page or of a program.
+    async fn turn(&self, request: &OwnRequest) -> Result<OwnedSemaphorePermit, Refused> {
+        if !is_own(&request.headers, request.host()) {
+            let why =
+                "the form was sent by a page of another origin: open the page of this mirror and send it from there";
+            return Err(Refused(StatusCode::FORBIDDEN, why.to_owned()));
+        }
+        let busy =
+            || Refused(StatusCode::SERVICE_UNAVAILABLE, "other audits are under way: try again later".to_owned());
+        let turn = tokio::time::timeout(AUDIT_WAIT, Arc::clone(&self.audits).acquire_owned()).await;
+        turn.map_err(|_| busy())?.map_err(|_| busy())
+    }
+}
+
+impl From<BodyError> for Refused {
+    fn from(error: BodyError) -> Self {
+        let status = match error {
+            BodyError::TooLong(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            BodyError::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            BodyError::Unreadable(_) => StatusCode::BAD_REQUEST,
+        };
+        Self(status, error.to_string())
+    }
+}
+
+fn expect_type(request: &OwnRequest, expected: &str) -> Result<(), Refused> {
+    let found = request.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let is_it = found.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(expected));
+    let why =
+        || Refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("expected a body of type {expected}, found {found:?}"));
+    is_it.then_some(()).ok_or_else(why)
+}
