@@ -31,10 +31,14 @@ pub(super) fn probe(root: &Path, staging: &Staging, options: &StoreOptions) -> D
         Ok(_) if !options.writes => None,
         Ok(_) => write(root, staging).err(),
     };
-    let room = rustix::fs::statvfs(root).ok();
-    let room = room
-        .map(|found| (found.f_bavail.saturating_mul(found.f_frsize), found.f_blocks.saturating_mul(found.f_frsize)));
-    DiskState { trouble, room, quarantine: quarantined(&root.join("quarantine")).ok() }
+    let bytes = |found: rustix::fs::StatVfs| {
+        (found.f_bavail.saturating_mul(found.f_frsize), found.f_blocks.saturating_mul(found.f_frsize))
+    };
+    DiskState {
+        trouble,
+        room: rustix::fs::statvfs(root).ok().map(bytes),
+        quarantine: quarantined(&root.join("quarantine")).ok(),
+    }
 }
 
 fn write(root: &Path, staging: &Staging) -> Result<(), String> {

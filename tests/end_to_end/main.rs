@@ -128,7 +128,6 @@ const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
 const TRIALS: [fn() -> Vec<Trial>; 108] = [
-const TRIALS: [fn() -> Vec<Trial>; 108] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,

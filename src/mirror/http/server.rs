@@ -191,8 +191,10 @@ async fn accept(listener: TcpListener, server: Arc<Listener>, mut stopped: onesh
             let (server, stream, answering) = (Arc::clone(&server), Arc::clone(&stream), answers.begin());
             async move {
                 let (head, body) = request.into_parts();
-                let (response, held) = server.answer(peer, &head, body).await;
-                Ok::<_, Infallible>(response.map(|body| Outgoing::to(stream, timeouts.stall, body, held, answering)))
+                let (response, until_sent) = server.answer(peer, &head, body).await;
+                Ok::<_, Infallible>(
+                    response.map(|body| Outgoing::to(stream, timeouts.stall, body, until_sent, answering)),
+                )
             }
         });
         let connection = http1::Builder::new()
