@@ -70,7 +70,7 @@ impl Readiness {
             } else if !pipeline.context.offline {
                 reasons.extend(self.too_old(client, age));
             }
-            let tree_size = client.trusted_size().map_or(0, |size| size.get());
+            let tree_size = client.trusted_size().map_or(0, tlog::TreeSize::get);
             databases.push(DatabaseGauges {
                 name: name.to_owned(),
                 tree_size,

@@ -9,7 +9,7 @@ use super::open::{entries, is_linked};
 use super::staging::Staging;
 
 /// What is written to see whether there is room: more than one block of any file system.
-const PROBE: [u8; 64 << 10] = [0; 64 << 10];
+static PROBE: [u8; 64 << 10] = [0; 64 << 10];
 /// Entries of the quarantine that are counted. There are at most 32 cases; an operator may put other files there.
 const MAX_COUNTED: usize = 10_000;
 

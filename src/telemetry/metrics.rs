@@ -68,7 +68,9 @@ impl Metrics {
             totals.requests[kind as usize][nth].add(1);
             totals.durations[kind as usize].observe(took);
             let nth = code.and_then(|code| totals.codes.iter().position(|known| *known == code));
-            nth.into_iter().for_each(|nth| totals.refusals[nth].add(1));
+            if let Some(nth) = nth {
+                totals.refusals[nth].add(1);
+            }
         });
     }
 

@@ -17,7 +17,9 @@ pub(super) struct Counted {
 impl Counted {
     pub(super) fn begin(totals: &Totals) -> Self {
         let totals = totals.get().cloned();
-        totals.iter().for_each(|totals| totals.began());
+        if let Some(totals) = &totals {
+            totals.began();
+        }
         Self { totals, outcome: Outcome::Cancelled }
     }
 

@@ -245,13 +245,11 @@ impl Listener {
             return (respond::finish(&head.method, &request.id, response), (None, None));
         }
         let mut exchange = Exchange::begin(request, head, options.metrics.clone(), handler.pipeline.clock);
-        let (response, slot) = match refused {
-            Some(why) => (respond::refusal(StatusCode::MISDIRECTED_REQUEST, &why), None),
-            None => {
-                let page = OwnRequest::of(head, body, &handler.base, options.proxies.trusts(peer.to_canonical()));
-                let page = options.pages.as_ref().zip(page);
-                self.answer_in_turn(handler, head, page, exchange.request()).await
-            }
+        let (response, slot) = if let Some(why) = refused {
+            (respond::refusal(StatusCode::MISDIRECTED_REQUEST, &why), None)
+        } else {
+            let page = OwnRequest::of(head, body, &handler.base, options.proxies.trusts(peer.to_canonical()));
+            self.answer_in_turn(handler, head, options.pages.as_ref().zip(page), exchange.request()).await
         };
         let response = respond::finish(&head.method, &exchange.request().id, response);
         exchange.answered(&response);
