@@ -197,29 +197,9 @@ pub fn files(root: &Path) -> BTreeMap<String, Vec<u8>> {
 pub fn sumgate() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sumgate"));
     // Settings of this machine must not apply.
-    let names = [
-        "DATA",
-        "ANCHOR",
-        "SUMDB",
-        "LISTEN",
-        "BASE_PATH",
-        "NOSUMDB",
-        "PRIVATE",
-        "CONFIG",
-        "UPSTREAM",
-        "LOG",
-        "CACHE",
-        "POLICY",
-        "OFFLINE",
-        "HOST",
-        "SHARED",
-        "SHOW_PRIVATE",
-        "IDLE_FOR",
-        "DATABASE_TIMEOUT",
-        "LOG_FORMAT",
-        "MAX_HEAD_AGE",
-    ];
-    for name in names {
+    let names = "ANCHOR BASE_PATH CACHE CONFIG DATA DATABASE_TIMEOUT EVENTS_FILES EVENTS_FILE_SIZE HOST IDLE_FOR LISTEN LOG \
+                 LOG_FORMAT MAX_HEAD_AGE NOSUMDB NOTIFY NOTIFY_SECRET OFFLINE POLICY PRIVATE SHARED SHOW_PRIVATE SUMDB UPSTREAM";
+    for name in names.split_whitespace() {
         command.env_remove(format!("SUMGATE_{name}"));
     }
     for name in ["GONOPROXY", "GONOSUMDB", "GOPRIVATE"] {
