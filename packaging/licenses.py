@@ -15,6 +15,9 @@ from pathlib import Path
 NAMES = re.compile(r"(licen[sc]e|copying|copyright|notice)(?!.*\.(rs|py|toml|json)$)", re.IGNORECASE)
 # The program is linked with them statically; no crate brings them.
 GLIBC = [Path("/usr/share/doc/libc6/copyright"), Path("/usr/share/common-licenses/LGPL-2.1")]
+# Crates without a file, under "MIT OR Apache-2.0": the text of Apache-2.0 applies, which the program has itself.
+APACHE = Path(__file__).resolve().parent.parent / "LICENSE-APACHE"
+WITHOUT_FILE = {"maud"}
 RUST_STD = "share/doc/rust/COPYRIGHT-library.html"
 
 
@@ -55,11 +58,13 @@ def main() -> None:
         folder = Path(package["manifest_path"]).parent
         # At any depth: some contain code of others.
         files = sorted(path for path in folder.rglob("*") if path.is_file() and NAMES.match(path.name))
+        if not files and package["name"] in WITHOUT_FILE and package["license"] == "MIT OR Apache-2.0":
+            files = [APACHE]
         if not files:
             sys.exit(f"expected a license in the crate {name}, found none: say in packaging/licenses.py which text applies to it")
         crates.append(f"{name}: {package['license'] or 'see its text'}")
         for path in files:
-            owners.setdefault(tidy(read(path)), []).append(f"{name}: {path.relative_to(folder)}")
+            owners.setdefault(tidy(read(path)), []).append(f"{name}: {path.name if path == APACHE else path.relative_to(folder)}")
 
     sysroot = Path(subprocess.run(["rustc", "--print", "sysroot"], check=True, capture_output=True, text=True).stdout.strip())
     owners.setdefault(tidy("".join(Text(read(sysroot / RUST_STD)).parts)), []).append("the standard library of Rust")
