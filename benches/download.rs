@@ -22,7 +22,7 @@ const RUNS: usize = 7;
 
 fn main() {
     let Some(go) = go() else {
-        println!("there is no go command on the PATH; nothing to measure");
+        println!("not measured: no go command on the PATH");
         return;
     };
     let download = |goproxy: &str, gosumdb: &str| go_client::download(&go, goproxy, gosumdb, &many(MODULES));

@@ -16,7 +16,7 @@ const RUNS: usize = 3;
 
 fn main() {
     let Some(go) = go() else {
-        println!("there is no go command on the PATH; nothing to measure");
+        println!("not measured: no go command on the PATH");
         return;
     };
     let is_test = std::env::args().any(|word| word == "--test");

@@ -80,7 +80,7 @@ fn whole_process(cores: &str, before: &[&str], yardstick: &Path, zip: &Path, run
     let turns =
         (0..runs).map(|_| Some((time(Path::new(env!("CARGO_BIN_EXE_sumgate")), "hash")?, time(yardstick, "1")?)));
     let Some(turns) = turns.collect::<Option<Vec<_>>>() else {
-        println!("  there is no taskset on the PATH; no times with {cores}");
+        println!("  not measured with {cores}: no taskset on the PATH");
         return;
     };
     let ours = turns.iter().map(|(ours, _)| *ours).min().unwrap();

@@ -47,7 +47,7 @@ struct Figures {
 fn main() {
     let smoke = std::env::args().any(|word| word == "--test");
     let Some(go) = go_client::go() else {
-        println!("there is no go command on the PATH; nothing to measure");
+        println!("not measured: no go command on the PATH");
         return;
     };
     let mut world = World::demo();

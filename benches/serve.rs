@@ -87,7 +87,7 @@ fn speed(rows: &Rows, origin: &Origin) {
         return;
     }
     if !wrk::is_here() {
-        println!("there is no wrk on the PATH; no speeds");
+        println!("speeds are not measured: no wrk on the PATH");
         return;
     }
     let (data, files) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -99,7 +99,7 @@ fn speed(rows: &Rows, origin: &Origin) {
     }
     let nginx = Nginx::start(files.path());
     if nginx.is_none() {
-        println!("there is no nginx on the PATH; the figures stand alone");
+        println!("without ratios: no nginx on the PATH");
     }
     let (turns, seconds) = match rows.length {
         Length::Smoke => (1, 1),
@@ -119,7 +119,7 @@ fn speed(rows: &Rows, origin: &Origin) {
         }
         let [ours, theirs] = rates.map(median);
         let unit = if is_whole { "GB/s" } else { "thousand/s" };
-        // Without a yardstick there is no ratio.
+        // A ratio needs a yardstick.
         let times = if nginx.is_some() { ours / theirs } else { f64::NAN };
         let result = format!("{ours:.2} {unit}, {times:.2} times");
         let yardstick = format!("nginx with sendfile: {theirs:.2} {unit}");

@@ -10,7 +10,7 @@ use crate::{used, wrk};
 
 pub(crate) fn measure(runtime: &Runtime, smoke: bool) -> Option<Measure> {
     if !wrk::is_here() {
-        println!("there is no wrk on the PATH; no connections");
+        println!("connections are not measured: no wrk on the PATH");
         return None;
     }
     // For wrk and for the mirror, which takes two files for each connection and keeps a thousand.
