@@ -45,8 +45,8 @@ pub(crate) struct ProvedAnswer {
 /// A file of the version in the store.
 pub(crate) struct FileHere {
     pub(crate) kind: Kind,
-    /// Its length, if it is stored.
-    pub(crate) bytes: Option<u64>,
+    /// Its length, if it is stored, or why that is not known.
+    pub(crate) bytes: Result<Option<u64>, String>,
     pub(crate) pinned: Option<H1>,
     /// The upstream that it came from, if that is remembered.
     pub(crate) upstream: Option<String>,
@@ -60,7 +60,10 @@ pub(crate) struct NotShown;
 impl Look {
     /// Looks at `module`. Exempt modules are shown only if `with_private`.
     pub(crate) async fn at(pipeline: &Pipeline, module: &ModuleVersion, with_private: bool) -> Result<Self, NotShown> {
-        let log = match named(pipeline, &module.path, with_private).await? {
+        let named = named(pipeline, &module.path, with_private).await?;
+        // Whether it is private may not be known then.
+        let hides_files = matches!(named, Named::Refused(_)) && !with_private;
+        let log = match named {
             Named::Exempt => LogAnswer::Exempt,
             Named::Refused(error) => failed(pipeline, &error),
             Named::Public => asked(pipeline, module).await,
@@ -77,7 +80,7 @@ impl Look {
         let explain =
             |admission: &super::admission::Admission| admission.explain(module, record, answered, expectations);
         let policy = pipeline.lists.admission.as_ref().and_then(explain);
-        let files = files(pipeline, module).await;
+        let files = if hides_files { Vec::new() } else { files(pipeline, module).await };
         Ok(Self { module: module.clone(), log, policy, files })
     }
 
@@ -86,7 +89,7 @@ impl Look {
         pipeline: &Pipeline,
         path: &str,
         with_private: bool,
-    ) -> Vec<(ModulePath, Vec<Version>)> {
+    ) -> Result<Vec<(ModulePath, Vec<Version>)>, String> {
         let path = path.to_owned();
         let stored = move |context: &Context| {
             let tree = context.store.tree();
@@ -97,14 +100,15 @@ impl Look {
             };
             tree.modules_towards(&path)?.into_iter().map(versions).collect()
         };
-        let stored: Vec<(ModulePath, Vec<Version>)> = blocking(&pipeline.context, stored).await.unwrap_or_default();
+        let stored: Result<Vec<(ModulePath, Vec<Version>)>, ReleaseError> = blocking(&pipeline.context, stored).await;
+        let stored = stored.map_err(|error| for_client(&in_full(&error), pipeline.context.store.root()))?;
         let mut shown = Vec::new();
         for (module, versions) in stored {
             if !versions.is_empty() && named(pipeline, &module, with_private).await.is_ok() {
                 shown.push((module, versions));
             }
         }
-        shown
+        Ok(shown)
     }
 }
 
@@ -119,15 +123,12 @@ async fn named(pipeline: &Pipeline, path: &ModulePath, with_private: bool) -> Re
     if pipeline.expectations().exempt.exempts(path) {
         return if with_private { Ok(Named::Exempt) } else { Err(NotShown) };
     }
-    match pipeline.may_name(path).await {
-        // Offline, a name that looks private is not sent anywhere.
-        Ok(()) if pipeline.expectations().withhold(path) => {
-            if with_private {
-                Ok(Named::Exempt)
-            } else {
-                Err(NotShown)
-            }
-        }
+    let mut may_name = pipeline.may_name(path).await;
+    // Offline, every name may be asked for, because nothing is sent.
+    if may_name.is_ok() && pipeline.context.offline {
+        may_name = pipeline.keeps_no_name(path).await;
+    }
+    match may_name {
         Ok(()) => Ok(Named::Public),
         Err(MirrorError::PrivateName(_) | MirrorError::PinnedName { .. }) if !with_private => Err(NotShown),
         Err(error) => Ok(Named::Refused(error)),
@@ -170,8 +171,13 @@ async fn files(pipeline: &Pipeline, module: &ModuleVersion) -> Vec<FileHere> {
             // A pin that cannot be read is reported where it is used.
             Ok((bytes, context.store.pins().of(&artifact).ok().flatten()))
         };
-        let (bytes, pinned) = blocking(&pipeline.context, here).await.unwrap_or_default();
-        files.push(FileHere { kind, bytes, pinned, upstream: upstream.filter(|_| bytes.is_some()) });
+        let found = blocking(&pipeline.context, here).await;
+        let (bytes, pinned) = match found {
+            Ok((bytes, pinned)) => (Ok(bytes), pinned),
+            Err(error) => (Err(for_client(&in_full(&error), pipeline.context.store.root())), None),
+        };
+        let upstream = upstream.filter(|_| matches!(bytes, Ok(Some(_))));
+        files.push(FileHere { kind, bytes, pinned, upstream });
     }
     files
 }

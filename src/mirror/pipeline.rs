@@ -102,6 +102,11 @@ impl Pipeline {
         if let Some(answer) = self.may_name_whatever_is_pinned(path) {
             return answer;
         }
+        self.keeps_no_name(path).await
+    }
+
+    /// An error if a pin keeps the name of a module here.
+    pub(super) async fn keeps_no_name(&self, path: &ModulePath) -> Result<(), MirrorError> {
         if self.context.store.pins().are_none() {
             return Ok(());
         }

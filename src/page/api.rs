@@ -51,7 +51,7 @@ pub(super) fn overview(overview: &Overview, go_env: &str) -> Value {
             "name": source.name,
             "disabled_for_seconds": source.disabled_for.map(|left| left.as_secs_f64()),
             "distrusted": source.distrusted,
-            "last_failure": (source.failures > 0).then_some(&source.last_failure),
+            "last_failure": (!source.last_failure.is_empty()).then_some(&source.last_failure),
             "first_byte_seconds": source.first_byte.map(|time| time.as_secs_f64()),
         })
     });
@@ -144,7 +144,7 @@ fn policy(verdict: &Verdict) -> Value {
 fn file(file: &FileHere) -> Value {
     json!({
         "kind": file.kind.extension(),
-        "stored_bytes": file.bytes,
+        "stored_bytes": file.bytes.as_ref().ok().copied().flatten(),
         "upstream": file.upstream,
         "pinned": file.pinned.map(|h1| h1.to_string()),
     })

@@ -3,10 +3,12 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinError;
+use tokio::time::timeout;
 
 use crate::audit::{Audit, Entry, go_sum_entries};
 use crate::finding::{Code, Report};
@@ -19,6 +21,8 @@ pub(super) const MAX_GO_SUM: usize = 1 << 20;
 pub(super) const MAX_VERSIONS: usize = 10_000;
 /// Lookups of one audit at a time: half of what one `go` command may send, so that clients are not slowed.
 const AT_ONCE: usize = 32;
+/// How long an audit may take: ten thousand lookups of 0.1 s, 32 at a time, take half of it.
+const AUDIT_TIME: Duration = Duration::from_secs(60);
 /// The name of the text in findings.
 const NAME: &str = "go.sum";
 /// The name of the policy in findings.
@@ -38,6 +42,8 @@ pub(super) enum AuditError {
         "the go.sum has {0} module versions: expected at most {MAX_VERSIONS}. Audit it in a terminal: sumgate audit"
     )]
     TooMany(usize),
+    #[error("the audit took longer than {} s. Audit it in a terminal: sumgate audit", AUDIT_TIME.as_secs())]
+    TooLong,
     #[error("the audit was not finished: {0}")]
     Cancelled(#[from] JoinError),
 }
@@ -63,11 +69,11 @@ pub(super) async fn audit(pipeline: &Pipeline, text: &[u8], turn: OwnedSemaphore
     // A thread of its own: to judge ten thousand lines takes some milliseconds.
     let (runtime, answered) = (Handle::current(), AtomicUsize::new(0));
     let run = move || {
-        let report = runtime.block_on(audit.run(&entries, &answered));
+        let report = runtime.block_on(async { timeout(AUDIT_TIME, audit.run(&entries, &answered)).await });
         drop(turn);
-        report
+        report.map_err(|_| AuditError::TooLong)
     };
-    let mut report = tokio::task::spawn_blocking(run).await?;
+    let mut report = tokio::task::spawn_blocking(run).await??;
     report.files = vec![PathBuf::from(NAME)];
     // The policy is for more than this file.
     report.findings.retain(|finding| finding.code != Code::UnusedException);

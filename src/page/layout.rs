@@ -37,7 +37,7 @@ pub(super) fn page(view: &View, at: &str, title: &str, sought: &str, main: &Mark
                 }
                 main #main tabindex="-1" { (main) }
                 footer {
-                    p { "sumgate " (VERSION) ". Nothing is served before its hash is proved in the checksum database." }
+                    p { "sumgate " (VERSION) ". No file is served before its hash is proved in the checksum database, or compared with its pin." }
                 }
             }
         }

@@ -133,9 +133,10 @@ fn files(files: &[FileHere]) -> Markup {
                 @for file in files {
                     dt { @if file.kind == Kind::Zip { "Zip" } @else { "go.mod" } }
                     dd {
-                        @match file.bytes {
-                            Some(length) => (bytes(length)),
-                            None => "not stored: it is downloaded and proved when it is asked for",
+                        @match &file.bytes {
+                            Ok(Some(length)) => (bytes(*length)),
+                            Ok(None) => "not stored",
+                            Err(why) => { "cannot be read: " (why) }
                         }
                         @if let Some(upstream) = &file.upstream { ", from " (upstream) }
                         @if let Some(pin) = &file.pinned { div { "pinned on first use: " (copied(&pin.to_string())) } }

@@ -55,7 +55,10 @@ fn headline(overview: &Overview) -> Markup {
             p.lead { "Only what is stored is served, and no request leaves this machine." }
         } @else {
             h1 { (state(State::Good, "Serving")) }
-            p.lead { "Every file is proved in the checksum database before its first byte is served." }
+            p.lead {
+                "Every file is proved in the checksum database before its first byte is served."
+                @if overview.hides_exempt || !overview.exempt.is_empty() { " Exempt modules are pinned at their first download." }
+            }
         }
     }
 }
@@ -80,7 +83,7 @@ fn of_database(database: &DatabaseState) -> Markup {
                 dd {
                     (seen)
                     @if is_old { " " (state(State::Doubtful, "the log has most likely grown since")) }
-                    @if !database.is_shown { " (by an earlier run)" }
+                    @if !database.is_shown && database.seen_before.is_some() { " (by an earlier run)" }
                 }
             }
         }

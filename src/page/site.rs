@@ -17,10 +17,12 @@ use super::view::{View, field};
 use super::{api, audit_html, layout, module_html, overview_html};
 use crate::mirror::{BodyError, Look, NotShown, Overview, OwnPages, OwnRequest, Pipeline, go_env_line};
 use crate::sumdb::DatabaseId;
-use gomodule::module::ModuleVersion;
+use gomodule::module::{ModulePath, ModuleVersion, Patterns, Version};
 
 /// Audits at a time. Each holds a go.sum in memory, and lookups that clients need too.
 const MAX_AUDITS: usize = 2;
+/// Bodies at a time that are received, or wait for their turn: 48 MB of forms.
+const MAX_BODIES: usize = 16;
 /// How long an audit waits for its turn.
 const AUDIT_WAIT: Duration = Duration::from_secs(10);
 /// A form in which every character of a go.sum is percent-encoded.
@@ -28,7 +30,8 @@ const MAX_FORM: usize = 3 * MAX_GO_SUM;
 
 /// Answers for a mirror. `show_private` lets the users of this machine see private modules.
 pub(crate) fn pages(pipeline: Pipeline, show_private: bool) -> OwnPages {
-    let site = Arc::new(Site { pipeline, show_private, audits: Arc::new(Semaphore::new(MAX_AUDITS)) });
+    let [audits, bodies] = [MAX_AUDITS, MAX_BODIES].map(|most| Arc::new(Semaphore::new(most)));
+    let site = Arc::new(Site { pipeline, show_private, audits, bodies });
     OwnPages::new(move |request| {
         let site = Arc::clone(&site);
         Box::pin(async move { site.answer(request).await })
@@ -39,12 +42,13 @@ struct Site {
     pipeline: Pipeline,
     show_private: bool,
     audits: Arc<Semaphore>,
+    bodies: Arc<Semaphore>,
 }
 
 /// What a search found.
 enum Sought {
     Version(Box<Look>),
-    Versions(String, Vec<(gomodule::module::ModulePath, Vec<gomodule::module::Version>)>),
+    Versions(String, Vec<(ModulePath, Vec<Version>)>),
 }
 
 /// Why there is no answer, and the status.
@@ -128,12 +132,17 @@ impl Site {
         let wanted = read(text).map_err(|why| Refused(StatusCode::BAD_REQUEST, why))?;
         let module = match wanted {
             Wanted::Path(path) => {
-                let found = Look::versions(&self.pipeline, &path, view.with_private).await;
+                let found = Look::versions(&self.pipeline, &path, view.with_private).await.map_err(unreadable)?;
                 return Ok(Sought::Versions(path, found));
             }
             Wanted::Version(module) => module,
         };
-        let stored = Look::versions(&self.pipeline, module.path.as_ref(), view.with_private).await;
+        // A search forgives case, so a private name must not be sent in another one either.
+        if !view.with_private && self.is_exempt_in_any_case(&module.path) {
+            return Err(NotShown.into());
+        }
+        let stored =
+            Look::versions(&self.pipeline, module.path.as_ref(), view.with_private).await.map_err(unreadable)?;
         let is_known = stored.iter().any(|(path, _)| *path == module.path);
         let other = stored.into_iter().rev().find(|(_, versions)| versions.contains(&module.version));
         let other =
@@ -142,68 +151,76 @@ impl Site {
         Ok(Sought::Version(Box::new(look)))
     }
 
+    fn is_exempt_in_any_case(&self, path: &ModulePath) -> bool {
+        let exempt = self.pipeline.expectations().exempt.to_string().to_lowercase();
+        let (patterns, path) = (Patterns::parse(&exempt), ModulePath::parse(&path.to_string().to_lowercase()));
+        // What cannot be compared is not shown.
+        patterns.ok().zip(path.ok()).is_none_or(|(patterns, path)| patterns.exempts(&path))
+    }
+
     async fn audit_page(&self, view: &View, request: OwnRequest) -> Response<Bytes> {
         let is_offline = self.overview(view).is_offline;
         let form = |status, result| html(status, audit_html::form(view, is_offline, Some(result)));
-        let audited = match self.turn(&request).await {
-            Ok(turn) => self.audited_form(request, turn).await,
-            Err(refused) => Err(refused),
-        };
-        match &audited {
+        match &self.audited_form(request).await {
             Ok(audited) => form(StatusCode::OK, Ok(audited)),
             Err(Refused(status, why)) => form(*status, Err(why.as_str())),
         }
     }
 
-    async fn audited_form(&self, request: OwnRequest, turn: OwnedSemaphorePermit) -> Result<Audited, Refused> {
+    async fn audited_form(&self, request: OwnRequest) -> Result<Audited, Refused> {
         expect_type(&request, "application/x-www-form-urlencoded")?;
-        let body = request.body(MAX_FORM).await?;
+        let (body, _place) = self.body(request, MAX_FORM).await?;
         let text = field(&body, "go_sum").filter(|text| !text.trim().is_empty());
         let text =
             text.ok_or_else(|| Refused(StatusCode::BAD_REQUEST, "expected the content of a go.sum".to_owned()))?;
-        self.audited(text.as_bytes(), turn).await
+        self.audited(text.as_bytes()).await
     }
 
     async fn audit_api(&self, request: OwnRequest) -> Response<Bytes> {
-        let audited = match self.turn(&request).await {
-            Ok(turn) => self.audited_text(request, turn).await,
-            Err(refused) => Err(refused),
-        };
-        match audited {
+        match self.audited_text(request).await {
             Ok(audited) => api::report(&audited),
             Err(Refused(status, why)) => api::error(status, &why),
         }
     }
 
-    async fn audited_text(&self, request: OwnRequest, turn: OwnedSemaphorePermit) -> Result<Audited, Refused> {
+    async fn audited_text(&self, request: OwnRequest) -> Result<Audited, Refused> {
         expect_type(&request, "text/plain")?;
-        let body = request.body(MAX_GO_SUM).await?;
-        self.audited(&body, turn).await
+        let (body, _place) = self.body(request, MAX_GO_SUM).await?;
+        self.audited(&body).await
     }
 
-    async fn audited(&self, text: &[u8], turn: OwnedSemaphorePermit) -> Result<Audited, Refused> {
+    async fn audited(&self, text: &[u8]) -> Result<Audited, Refused> {
         let too_large = |why: String| Refused(StatusCode::PAYLOAD_TOO_LARGE, why);
         if text.len() > MAX_GO_SUM {
             return Err(too_large(BodyError::TooLong(MAX_GO_SUM).to_string()));
         }
+        let turn = tokio::time::timeout(AUDIT_WAIT, Arc::clone(&self.audits).acquire_owned()).await;
+        let turn = turn.map_err(|_| busy())?.map_err(|_| busy())?;
         audit(&self.pipeline, text, turn).await.map_err(|error| match error {
             AuditError::TooMany(_) => too_large(error.to_string()),
+            AuditError::TooLong => Refused(StatusCode::GATEWAY_TIMEOUT, error.to_string()),
             AuditError::Cancelled(_) => Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
         })
     }
 
-    /// The right to audit something, for a request of our own page or of a program.
-    async fn turn(&self, request: &OwnRequest) -> Result<OwnedSemaphorePermit, Refused> {
+    /// The body of a request of our own page or of a program, and its place among those that are in memory.
+    async fn body(&self, request: OwnRequest, max: usize) -> Result<(Bytes, OwnedSemaphorePermit), Refused> {
         if !is_own(&request.headers, request.host()) {
             let why =
                 "the form was sent by a page of another origin: open the page of this mirror and send it from there";
             return Err(Refused(StatusCode::FORBIDDEN, why.to_owned()));
         }
-        let busy =
-            || Refused(StatusCode::SERVICE_UNAVAILABLE, "other audits are under way: try again later".to_owned());
-        let turn = tokio::time::timeout(AUDIT_WAIT, Arc::clone(&self.audits).acquire_owned()).await;
-        turn.map_err(|_| busy())?.map_err(|_| busy())
+        let place = Arc::clone(&self.bodies).try_acquire_owned().map_err(|_| busy())?;
+        Ok((request.body(max).await?, place))
     }
+}
+
+fn busy() -> Refused {
+    Refused(StatusCode::SERVICE_UNAVAILABLE, "other audits are under way: try again later".to_owned())
+}
+
+fn unreadable(why: String) -> Refused {
+    Refused(StatusCode::INTERNAL_SERVER_ERROR, why)
 }
 
 impl From<BodyError> for Refused {

@@ -358,7 +358,7 @@ impl PendingRequest<'_> {
             error => {
                 if error.is_of_the_server() {
                     self.has_result = true;
-                    let (started, why) = (self.started, error.to_string());
+                    let (started, why) = (self.started, error.without_url());
                     self.upstream.health(|health, now| health.breaker.failed(started, now, why, error.retry_after()));
                     self.upstream.failing.probe_cancelled(self.wanted);
                 } else if error.passes() || error.is_silence() {

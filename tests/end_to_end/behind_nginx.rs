@@ -49,7 +49,7 @@ fn over_tls(go: &Path) {
     let config = replaced(&shown(), "127.0.0.1:8080", mirror.url.strip_prefix("http://").unwrap());
     let config = replaced(&config, "listen 443", &format!("listen {address}"));
     // The client asks for localhost, which needs no entry in a table of names; the mirror is asked for its name.
-    let config = replaced(&config, "$host", NAME);
+    let config = replaced(&config, "$http_host", NAME);
     let config = replaced(&config, "/etc/ssl/mirror.crt", certificate.to_str().unwrap());
     let config = replaced(&config, "/etc/ssl/mirror.key", key.to_str().unwrap());
     let _nginx = start(home.path(), &config, address.port());

@@ -87,6 +87,7 @@ mod odd_files;
 mod offline;
 mod page;
 mod page_commands;
+mod page_hidden;
 mod page_tools;
 mod pages;
 mod pipes;
@@ -127,7 +128,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 108] = [
+const TRIALS: [fn() -> Vec<Trial>; 109] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -204,6 +205,7 @@ const TRIALS: [fn() -> Vec<Trial>; 108] = [
     offline::trials,
     page::trials,
     page_commands::trials,
+    page_hidden::trials,
     page_tools::trials,
     pages::trials,
     pipes::trials,

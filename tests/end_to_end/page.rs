@@ -14,7 +14,7 @@ use crate::fixture::{Answer, Mirror, get, origin, request, run, trial};
 
 const HTML: &str = "accept: text/html,application/xhtml+xml;q=0.9,*/*;q=0.8\r\n";
 const HELLO: &str = "/-/module?q=example.com/hello@v1.0.0";
-const FORM: &str = "content-type: application/x-www-form-urlencoded\r\n";
+pub const FORM: &str = "content-type: application/x-www-form-urlencoded\r\n";
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -37,7 +37,7 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-fn start(more: &[&str]) -> (Origin, tempfile::TempDir, Mirror) {
+pub fn start(more: &[&str]) -> (Origin, tempfile::TempDir, Mirror) {
     let (origin, folder) = (origin(World::demo()), tempfile::tempdir().unwrap());
     let (url, sumdb) = (origin.url(), origin.gosumdb());
     let flags = [&["--upstream", url.as_str(), "--sumdb", sumdb.as_str()], more].concat();
@@ -45,12 +45,12 @@ fn start(more: &[&str]) -> (Origin, tempfile::TempDir, Mirror) {
     (origin, folder, mirror)
 }
 
-fn html(mirror: &Mirror, path: &str) -> Answer {
+pub fn html(mirror: &Mirror, path: &str) -> Answer {
     request(&mirror.url, "GET", path, HTML)
 }
 
 /// Sends a body; the headers name its type.
-fn post(url: &str, path: &str, headers: &str, body: &str) -> Answer {
+pub fn post(url: &str, path: &str, headers: &str, body: &str) -> Answer {
     post_start(url, path, headers, body, body.len())
 }
 
@@ -72,7 +72,7 @@ fn post_start(url: &str, path: &str, headers: &str, body: &str, length: usize) -
 }
 
 /// A form with this go.sum.
-fn form(go_sum: &str) -> String {
+pub fn form(go_sum: &str) -> String {
     let text: String = url::form_urlencoded::byte_serialize(go_sum.as_bytes()).collect();
     format!("go_sum={text}")
 }
@@ -300,7 +300,7 @@ fn policy() {
 }
 
 /// A mirror with a private module that was served once.
-fn with_private(more: &[&str]) -> (Origin, tempfile::TempDir, Mirror) {
+pub fn with_private(more: &[&str]) -> (Origin, tempfile::TempDir, Mirror) {
     let started = start(&[&["--nosumdb", "example.com/dep"], more].concat());
     for file in ["example.com/dep/v2/@v/v2.0.1.zip", "example.com/dep/v2/@v/v2.0.1.mod"] {
         assert_eq!(get(&started.2.url, &format!("/{file}")).status, 200);
@@ -308,7 +308,7 @@ fn with_private(more: &[&str]) -> (Origin, tempfile::TempDir, Mirror) {
     started
 }
 
-const PRIVATE: [&str; 6] = [
+pub const PRIVATE: [&str; 6] = [
     "/",
     "/-/module?q=example.com/dep/v2@v2.0.1",
     "/-/module?q=example.com/dep/v2",

@@ -1,21 +1,19 @@
 //! What a page of another origin may read: public files and the log, so that it can verify them in the browser (CORS).
 //!
 //! What is proved, or is in a public log, is the same everywhere. Names and files of private modules, lists, the page and the API
-//! are not readable from elsewhere.
+//! are not readable from elsewhere, nor is any error: it can quote an upstream, or a policy.
 
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 
 use super::body::Body;
-use crate::mirror::error::MirrorError;
 use crate::mirror::route::Route;
 use crate::release::Expectations;
 use crate::upstream::database_request::DatabaseRequest;
 use gomodule::proxy_request::Request;
 
-/// Beyond those that every page may read.
-const EXPOSED: HeaderValue =
-    HeaderValue::from_static("Accept-Ranges, Content-Range, ETag, Retry-After, X-Sumgate-Refused, X-Sumgate-Warning");
+/// Beyond those that every page may read. Not `ETag`, which shows when the file was stored, nor what the policy says of it.
+const EXPOSED: HeaderValue = HeaderValue::from_static("Accept-Ranges, Content-Range");
 /// For a part of a file, or for a copy that the page has. `Disable-Module-Fetch` is left out: it shows what is stored.
 const ALLOWED: HeaderValue = HeaderValue::from_static("If-None-Match, If-Range, Range");
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD");
@@ -32,11 +30,6 @@ pub(super) fn is_public(route: &Route, expectations: &Expectations) -> bool {
         Route::Home | Route::Module(_) => return false,
     };
     !expectations.exempt.exempts(path) && !expectations.withhold(path)
-}
-
-/// Whether an error says nothing about what is pinned here.
-pub(super) fn is_public_error(error: &MirrorError) -> bool {
-    !matches!(error.refusal(), Some(("private-name" | "not-named" | "reserved", _)))
 }
 
 /// Lets pages of other origins read this answer.

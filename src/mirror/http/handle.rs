@@ -85,8 +85,7 @@ impl Handler {
                     tracing::warn!(target: "events", path = uri.path(), cause, request = %request.id, client = %request.client, "no list");
                 }
                 self.record(uri.path(), &error, request);
-                let response = respond::error(&error, data);
-                if cors::is_public_error(&error) && self.is_public(uri) { cors::allow(response) } else { response }
+                respond::error(&error, data)
             })
         } else if let Some(response) = self.preflight(method, uri, headers) {
             response

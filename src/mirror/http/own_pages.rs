@@ -19,8 +19,8 @@ use crate::mirror::route::BasePath;
 
 /// What is ours. No module path has an element `-`.
 const OWN: &str = "/-/";
-/// How long a client may take to send a body of a megabyte: 9 KB/s.
-const BODY_TIME: Duration = Duration::from_secs(120);
+/// How long a client may take to send a body of a megabyte: 50 KB/s.
+const BODY_TIME: Duration = Duration::from_secs(20);
 
 /// A request for the page or the API.
 pub(crate) struct OwnRequest {
@@ -90,7 +90,8 @@ impl OwnRequest {
     /// Whether a proxy passed it on.
     pub(crate) fn is_forwarded(&self) -> bool {
         let is_of_proxy = |name: &HeaderName| {
-            matches!(name.as_str(), "forwarded" | "via") || name.as_str().starts_with("x-forwarded-")
+            matches!(name.as_str(), "forwarded" | "via" | "x-real-ip" | "cf-connecting-ip" | "true-client-ip")
+                || name.as_str().starts_with("x-forwarded-")
         };
         self.headers.keys().any(is_of_proxy)
     }

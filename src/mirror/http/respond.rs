@@ -22,7 +22,7 @@ const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 /// For what upstreams may change.
 const MUTABLE: &str = "no-cache";
 
-/// It is on every answer, in the log, and in the text of every error.
+/// It is on every answer, in the log, and in the text of every error of plain text.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The stable name of a refusal.
 pub(super) const REFUSED: HeaderName = HeaderName::from_static("x-sumgate-refused");

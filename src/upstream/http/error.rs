@@ -102,6 +102,15 @@ fn quoted(reason: &str) -> String {
 }
 
 impl HttpError {
+    /// The cause alone. The URL has the name of a module, which other clients must not learn.
+    pub(crate) fn without_url(&self) -> String {
+        let text = self.to_string();
+        match text.split_once(": ") {
+            Some((url, cause)) if url.contains("://") => cause.to_owned(),
+            _ => text,
+        }
+    }
+
     /// How the request ended, for its numbers.
     pub(crate) fn outcome(&self) -> Outcome {
         match self {

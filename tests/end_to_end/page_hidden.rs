@@ -1,0 +1,72 @@
+//! What the page must not give away of private modules, and what a client cannot take from others.
+
+use std::io::Write;
+use std::net::TcpStream;
+
+use libtest_mimic::Trial;
+use testkit::Fault;
+
+use crate::fixture::{Mirror, get, trial};
+use crate::page::{FORM, PRIVATE, form, html, post, start, with_private};
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("page, hidden: an upstream that fails shows no name of a private module to others", failing_upstream),
+        trial("page, hidden: a private name in another case is sent to nobody", other_case),
+        trial("page, hidden: a mirror that is offline, and was not told what is private, shows no pin", offline),
+        trial("page, hidden: bodies that never come keep nobody from an audit", bodies_that_never_come),
+    ]
+}
+
+fn failing_upstream() {
+    let (origin, _folder, mirror) = with_private(&[]);
+    origin.misbehave("*", Fault::RetryAfter(503, 60));
+    let mut said = String::new();
+    for nth in 0..2 {
+        said.push_str(&get(&mirror.url, &format!("/example.com/dep/v2/@v/v2.0.{}.zip", 90 + nth)).text());
+    }
+    let other = get(&mirror.url, "/example.com/hello/@v/list").text();
+    let overview = html(&mirror, "/-/api/v1/overview").text();
+    assert!(other.contains("after repeated failures"), "{other}\n{overview}\n{said}");
+    for text in [overview, html(&mirror, "/").text(), other] {
+        assert!(!text.contains("example.com/dep"), "{text}");
+    }
+}
+
+fn other_case() {
+    let (origin, _folder, mirror) = with_private(&[]);
+    origin.take_requests();
+    for path in ["/-/module?q=example.com/Dep/v2@v2.0.1", "/-/api/v1/module?q=Example.com/DEP/v2@v2.0.7"] {
+        assert_eq!(html(&mirror, path).status, 403, "{path}");
+    }
+    assert_eq!(origin.take_requests(), Vec::<String>::new());
+}
+
+fn offline() {
+    let (origin, folder, mirror) = with_private(&[]);
+    drop(mirror);
+    let mirror = Mirror::start_with(&folder.path().join("data"), &["--offline", "--sumdb", &origin.gosumdb()]);
+    for path in PRIVATE {
+        let text = html(&mirror, path).text();
+        assert!(!text.contains("h1:") && !text.contains("pinned on"), "{path}: {text}");
+    }
+    assert_eq!(html(&mirror, PRIVATE[1]).status, 403);
+}
+
+fn bodies_that_never_come() {
+    let (_origin, _folder, mirror) = start(&[]);
+    let address = mirror.url.strip_prefix("http://").unwrap();
+    let stalled: Vec<TcpStream> = (0..4)
+        .map(|_| {
+            let mut stream = TcpStream::connect(address).unwrap();
+            let head = format!("POST /-/audit HTTP/1.1\r\nhost: {address}\r\ncontent-length: 1000\r\n{FORM}\r\ngo_");
+            stream.write_all(head.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    // They are there before the next one.
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let answer = post(&mirror.url, "/-/audit", FORM, &form("example.com/hello v1.0.0 h1:x\n"));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    drop(stalled);
+}
