@@ -4,6 +4,7 @@
 pub mod account;
 pub mod bounded;
 pub(crate) mod byte_cache;
+pub(crate) mod client_text;
 #[expect(clippy::disallowed_methods, reason = "it is the clock")]
 pub mod clock;
 pub(crate) mod duration;

@@ -23,6 +23,7 @@ mod goauth;
 mod health;
 mod http;
 mod inside;
+mod label;
 #[expect(clippy::disallowed_methods, reason = "it reads secrets from files and variables")]
 mod login;
 #[expect(clippy::disallowed_methods, reason = "it reads .netrc")]
@@ -65,6 +66,7 @@ pub(crate) use goauth::parse as goauth;
 #[cfg(test)]
 pub(crate) use http::Script;
 pub use http::{HttpClient, HttpError};
+pub(crate) use label::Labels;
 pub use login::{Credentials, Login, LoginError, Secret, may_log_in};
 pub(crate) use netrc::login_for as netrc;
 pub(crate) use pool::AT_ONCE;

@@ -6,11 +6,9 @@ use std::sync::Arc;
 use super::args::{LogFormat, ServeArgs};
 use super::command_line::serve_again;
 use super::exit::Failure;
-use super::serve_settings::{ServeSettings, Serving};
-use crate::events::Journal;
+use super::serve_settings::{Kept, ServeSettings, Serving};
 use crate::mirror::ListenAddress;
 use crate::store::{EventLimits, Store};
-use crate::telemetry::Metrics;
 
 /// How much of the event log is kept.
 pub(super) fn event_limits(args: &ServeArgs) -> EventLimits {
@@ -22,8 +20,7 @@ pub(super) fn event_limits(args: &ServeArgs) -> EventLimits {
 pub(super) struct Reload {
     started: Started,
     store: Arc<Store>,
-    journal: Journal,
-    metrics: Metrics,
+    kept: Kept,
 }
 
 /// The flags that hold until the mirror ends: it listens already, clients know its URL, and its data folder is open.
@@ -39,9 +36,8 @@ struct Started {
 }
 
 impl Reload {
-    pub(super) fn new(args: &ServeArgs, store: &Arc<Store>, journal: &Journal, metrics: &Metrics) -> Self {
-        let (store, journal, metrics) = (Arc::clone(store), journal.clone(), metrics.clone());
-        Self { started: Started::of(args), store, journal, metrics }
+    pub(super) fn new(args: &ServeArgs, store: &Arc<Store>, kept: &Kept) -> Self {
+        Self { started: Started::of(args), store: Arc::clone(store), kept: kept.clone() }
     }
 
     /// Reads the settings, and returns the flags that have changed in vain. Blocks.
@@ -49,7 +45,7 @@ impl Reload {
         let (mut args, file) = serve_again()?;
         let in_vain = self.started.restore(&mut args);
         let settings = ServeSettings::of(&args, file)?;
-        Ok((settings.serving(&args, &self.store, &self.journal, &self.metrics)?, in_vain))
+        Ok((settings.serving(&args, &self.store, &self.kept)?, in_vain))
     }
 }
 

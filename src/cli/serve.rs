@@ -13,11 +13,11 @@ use super::reload::{Reload, event_limits};
 use super::runtime::Runtime;
 use super::serve_check::check;
 use super::serve_file::ConfigFile;
-use super::serve_settings::{ServeSettings, Serving};
+use super::serve_settings::{Kept, ServeSettings, Serving};
 use super::{config, out};
 use crate::base::clock::Clock;
 use crate::base::request_context::RequestIds;
-use crate::events::Journal;
+use crate::events::{Journal, Notifier};
 use crate::mirror::{Mirror, REFUSAL_CODES, Watch, Watched, go_env_line};
 use crate::store::{Access, Modes, Store};
 use crate::sumdb::{DatabaseId, Databases};
@@ -41,9 +41,11 @@ pub(super) fn run(args: &ServeArgs, file: Result<ConfigFile, Failure>) -> Result
         let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
         let (mut hangup, manager) = (listen(SignalKind::hangup())?, Manager::of_environment());
         let base = settings.base.clone();
-        let journal = Journal::start(store.events().writer(event_limits(args)));
+        let journal = Journal::start(store.events().writer(event_limits(args)), metrics.clone());
         let journal = journal.map_err(|error| Failure::host("start the event log", &error))?;
-        let serving = settings.serving(args, &store, &journal, &metrics)?;
+        let notifier = Notifier::new(store.root(), Clock::System);
+        let kept = Kept { journal, notifier, metrics };
+        let serving = settings.serving(args, &store, &kept)?;
         let Serving { pipeline, options, clients, exempt, private, from, recorder, .. } = serving;
         let watched = Watched::default();
         let mut watch = Watch::start(&pipeline, recorder, watched.clone());
@@ -52,7 +54,7 @@ pub(super) fn run(args: &ServeArgs, file: Result<ConfigFile, Failure>) -> Result
         out::print(&greeting(mirror.url(), &store, &from, &clients, &exempt, &private));
         drop(clients);
         manager.ready("listening");
-        let reload = Reload::new(args, &store, &journal, &metrics);
+        let reload = Reload::new(args, &store, &kept);
         loop {
             let read = async {
                 hangup.recv().await;
@@ -80,7 +82,7 @@ pub(super) fn run(args: &ServeArgs, file: Result<ConfigFile, Failure>) -> Result
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        journal.flush().await;
+        kept.journal.flush().await;
         Ok(Exit::Success)
     })
 }

@@ -31,6 +31,14 @@ pub(super) struct ServeSettings {
     receiver: Option<Receiver>,
 }
 
+/// What is kept while the settings are read again. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Kept {
+    pub(super) journal: Journal,
+    pub(super) notifier: Notifier,
+    pub(super) metrics: Metrics,
+}
+
 /// What a mirror needs to serve with these settings.
 pub(super) struct Serving {
     pub(super) pipeline: Pipeline,
@@ -70,15 +78,10 @@ impl ServeSettings {
         Ok(Self { sources, databases, policy, base, exempt, hosts, http, receiver })
     }
 
-    /// Sets up everything anew over `store`: clients of the databases, upstreams, and empty caches. Events go to `journal`. Must be
-    /// called in the runtime.
-    pub(super) fn serving(
-        self,
-        args: &ServeArgs,
-        store: &Arc<Store>,
-        journal: &Journal,
-        metrics: &Metrics,
-    ) -> Result<Serving, Failure> {
+    /// Sets up everything anew over `store`: clients of the databases, upstreams, and empty caches. What is `kept` receives the
+    /// events and the numbers. Must be called in the runtime.
+    pub(super) fn serving(self, args: &ServeArgs, store: &Arc<Store>, kept: &Kept) -> Result<Serving, Failure> {
+        let Kept { journal, notifier, metrics } = kept;
         let clients = config::clients(self.databases, &args.state.anchor, store, &self.http, self.policy.as_slice())?;
         let ttls = Ttls { absent: args.absent, fresh: args.fresh, stale: args.stale, hold: Some(args.hold.hold) };
         let router = if args.offline {
@@ -92,9 +95,13 @@ impl ServeSettings {
         let exempt = self.exempt.with(private.clone());
         let warn = self.policy.as_ref().and_then(Policy::warning_only);
         let expectations = Expectations { databases: clients.clone(), exempt: exempt.clone() };
-        let notify = |receiver: &Receiver| Notifier::start(receiver.clone(), &self.http, Clock::System);
-        let notifier = self.receiver.as_ref().map(notify).transpose();
-        let notifier = notifier.map_err(|error| Failure::host("set up --notify", &error))?;
+        if let Some(receiver) = &self.receiver {
+            let sends = notifier.send_to(receiver.clone(), &self.http, Clock::System);
+            sends.map_err(|error| Failure::host("set up --notify", &error))?;
+        } else {
+            notifier.stop();
+        }
+        let notifier = self.receiver.is_some().then(|| notifier.clone());
         let recorder = Recorder::new(journal.clone(), notifier, Clock::System);
         let events = EventLog::with_recorder(recorder.clone(), exempt.clone(), metrics.clone());
         let pipeline =

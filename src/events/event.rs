@@ -1,6 +1,7 @@
 //! One event, and its line of JSON: format 1. Fields may be added, but are never changed or removed.
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -8,6 +9,7 @@ use clap::ValueEnum;
 use jiff::{Timestamp, TimestampRound, Unit};
 use serde::{Deserialize, Serialize};
 
+use crate::base::client_text::for_client;
 use crate::base::text::is_plain;
 use crate::base::without_login::without_logins;
 
@@ -137,9 +139,9 @@ impl Event {
         plain_json(&serde_json::to_string(self).unwrap_or_default())
     }
 
-    /// The same for others than the operator of this machine: without the names of private modules and of their sources, and without
-    /// logins.
-    pub(crate) fn public(&self) -> Self {
+    /// The same for others than the operator of this machine: without the names of private modules and of their sources, without
+    /// logins, and without the place of the data folder.
+    pub(crate) fn public(&self, data: &Path) -> Self {
         let Facts { outcome, kind, code, bytes, rule, .. } = &*self.facts;
         let facts = if self.facts.private {
             let module = self.facts.module.is_some().then(|| PRIVATE.to_owned());
@@ -156,10 +158,18 @@ impl Event {
                 ..Facts::default()
             }
         } else {
-            let clean = |text: &Option<String>| text.as_deref().map(without_logins);
+            let clean = |text: &Option<String>| text.as_deref().map(|text| for_client(&without_logins(text), data));
+            let all = |texts: &[String]| texts.iter().map(|text| for_client(&without_logins(text), data)).collect();
             // A source may name any module in its last answer.
             let reason = clean(&self.facts.reason).filter(|_| *outcome != Outcome::SourceDown);
-            Facts { reason, source: clean(&self.facts.source), ..(*self.facts).clone() }
+            Facts {
+                reason,
+                source: clean(&self.facts.source),
+                evidence: clean(&self.facts.evidence),
+                warnings: all(&self.facts.warnings),
+                quarantine: all(&self.facts.quarantine),
+                ..(*self.facts).clone()
+            }
         };
         Self { facts: Arc::new(facts), ..self.clone() }
     }
@@ -270,10 +280,27 @@ mod tests {
             private: true,
             ..Facts::default()
         };
-        let line = event(facts).public().line();
+        let line = event(facts).public(Path::new("/srv/data")).line();
         assert!(!line.contains("secret"), "{line}");
         assert!(line.contains("\"module\":\"(private)\"") && line.contains("wrong-bytes"), "{line}");
         let public = Facts { reason: Some("https://me:word@a.example/x: no".to_owned()), ..Facts::default() };
-        assert_eq!(event(public).public().facts.reason.as_deref(), Some("https://a.example/x: no"));
+        assert_eq!(
+            event(public).public(Path::new("/srv/data")).facts.reason.as_deref(),
+            Some("https://a.example/x: no")
+        );
+    }
+
+    #[test]
+    fn others_do_not_learn_where_the_data_folder_is() {
+        let facts = Facts {
+            source: Some("file:///srv/data/proxy".to_owned()),
+            reason: Some("cannot open /srv/data/proxy/x".to_owned()),
+            evidence: Some("/srv/data/sumdb/x/fork.txt".to_owned()),
+            quarantine: vec!["/srv/data/quarantine/1".to_owned()],
+            warnings: vec!["in /srv/data/x".to_owned()],
+            ..Facts::default()
+        };
+        let line = event(facts).public(Path::new("/srv/data")).line();
+        assert!(!line.contains("/srv") && line.contains("\"evidence\":\"sumdb/x/fork.txt\""), "{line}");
     }
 }

@@ -1,19 +1,21 @@
 //! Sends events to a URL of the operator: one after the other, signed, and each a bounded number of times.
 
 use std::fmt;
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use serde::Serialize;
 use tokio::task::AbortHandle;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use url::Url;
 
 use super::event::{Event, plain_json};
-use super::outbox::Outbox;
+use super::outbox::{Next, Outbox};
 use super::signature::signature;
 use crate::base::clock::Clock;
+use crate::base::lock::lock;
 use crate::upstream::{HttpClient, HttpError, Secret, Timeouts, may_log_in, post};
 
 /// The seconds of the signature, by the clock of this machine.
@@ -93,11 +95,12 @@ impl Receiver {
     }
 }
 
-/// Takes events and never waits. Its task ends when the last clone is dropped; what was not sent by then is in the log only.
+/// Takes events and never waits. Cheap to clone; clones share what waits to be sent, also while the settings are read again. What was
+/// not sent at the end of the last one is in the log only.
 #[derive(Clone)]
 pub(crate) struct Notifier {
     outbox: Arc<Outbox>,
-    _task: Arc<Task>,
+    sending: Arc<Mutex<Option<Task>>>,
 }
 
 struct Task(AbortHandle);
@@ -109,12 +112,25 @@ impl Drop for Task {
 }
 
 impl Notifier {
-    /// Starts the task.
-    pub(crate) fn start(receiver: Receiver, http: &HttpClient, clock: Clock) -> Result<Self, HttpError> {
+    /// Sends nothing yet. `data` is the data folder, whose place no receiver learns.
+    pub(crate) fn new(data: &Path, clock: Clock) -> Self {
+        Self { outbox: Arc::new(Outbox::new(data, clock)), sending: Arc::default() }
+    }
+
+    /// Sends to this receiver from now on: first what it sent to another one in vain. Must be called in the runtime.
+    pub(crate) fn send_to(&self, receiver: Receiver, http: &HttpClient, clock: Clock) -> Result<(), HttpError> {
         let http = http.with_timeouts(TIMEOUTS)?;
-        let outbox = Arc::new(Outbox::new(clock));
-        let task = tokio::spawn(send_all(Arc::clone(&outbox), receiver, http, clock));
-        Ok(Self { outbox, _task: Arc::new(Task(task.abort_handle())) })
+        let mut sending = lock(&self.sending);
+        // Two tasks would send the same.
+        *sending = None;
+        let task = tokio::spawn(send_all(Arc::clone(&self.outbox), receiver, http, clock));
+        *sending = Some(Task(task.abort_handle()));
+        Ok(())
+    }
+
+    /// Sends nothing from now on.
+    pub(crate) fn stop(&self) {
+        *lock(&self.sending) = None;
     }
 
     pub(crate) fn tell(&self, event: &Event) {
@@ -133,30 +149,48 @@ struct Message<'a> {
 
 async fn send_all(outbox: Arc<Outbox>, receiver: Receiver, http: HttpClient, clock: Clock) {
     loop {
-        let (event, left_out) = outbox.next().await;
-        let body = serde_json::to_string(&Message { event: &event, left_out }).unwrap_or_default();
+        let next = outbox.next().await;
+        let Next { event, left_out, .. } = &next;
+        let body = serde_json::to_string(&Message { event, left_out: *left_out }).unwrap_or_default();
         let body = Bytes::from(plain_json(&body));
-        if let Err(error) = send(&receiver, &http, clock, &body).await {
-            // The URL may be a secret, so only the kind of failure is told.
-            let (why, what) = (error.why(), event.facts.outcome.name());
-            tracing::warn!(
-                "the receiver of events, {receiver}, did not take an event ({what}): {why}; it is in the log"
-            );
+        match send(&receiver, &http, clock, &body, outbox.more_urgent(&next)).await {
+            Ok(Sent::Taken) => outbox.done(&next),
+            Ok(Sent::Later) => {}
+            Err(error) => {
+                outbox.done(&next);
+                // The URL may be a secret, so only the kind of failure is told.
+                let (why, what) = (error.why(), event.facts.outcome.name());
+                tracing::warn!(
+                    "the receiver of events, {receiver}, did not take an event ({what}): {why}; it is in the log"
+                );
+            }
         }
         sleep(GAP).await;
     }
 }
+enum Sent {
+    Taken,
+    /// Something more urgent came during a pause. The attempts begin anew after it.
+    Later,
+}
 
-/// Sends one message, again after a failure that may pass. The body is the same each time, and the time is not.
-async fn send(receiver: &Receiver, http: &HttpClient, clock: Clock, body: &Bytes) -> Result<(), HttpError> {
-    let mut pauses = PAUSES.iter();
+/// Sends one message, again after a failure that may pass, unless something `more_urgent` comes. The body is the same each time, and
+/// the time is not.
+async fn send(
+    receiver: &Receiver,
+    http: &HttpClient,
+    clock: Clock,
+    body: &Bytes,
+    more_urgent: impl Future<Output = ()>,
+) -> Result<Sent, HttpError> {
+    let (mut pauses, mut more_urgent) = (PAUSES.iter(), std::pin::pin!(more_urgent));
     loop {
         let seconds = clock.now().wall.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let headers = [(TIMESTAMP, seconds.to_string()), (SIGNATURE, signature(&receiver.secret, seconds, body))];
-        let Err(error) = post(http, &receiver.url, &headers, body.clone()).await else { return Ok(()) };
-        match pauses.next().filter(|_| error.passes()) {
-            Some(pause) => sleep(*pause).await,
-            None => return Err(error),
+        let Err(error) = post(http, &receiver.url, &headers, body.clone()).await else { return Ok(Sent::Taken) };
+        let Some(pause) = pauses.next().filter(|_| error.passes()) else { return Err(error) };
+        if timeout(*pause, &mut more_urgent).await.is_ok() {
+            return Ok(Sent::Later);
         }
     }
 }

@@ -2,6 +2,7 @@
 //! subject at most once within some time.
 
 use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -28,21 +29,34 @@ pub(super) struct Outbox {
     kinds: Mutex<[Waiting; SENT.len()]>,
     seen: Mutex<Recent<(Outcome, String), ()>>,
     some: Notify,
+    /// The data folder, whose place nobody else learns.
+    data: PathBuf,
 }
 
 #[derive(Default)]
 struct Waiting {
+    /// The first one may be under way.
     events: VecDeque<Event>,
     /// Events that are not sent: the same within [`ONCE_WITHIN`], or too many.
     left_out: u64,
 }
 
+/// What is to be sent now. It waits until [`Outbox::done`]: nothing is lost if sending is broken off.
+#[derive(Clone, Debug)]
+pub(super) struct Next {
+    kind: usize,
+    pub(super) event: Event,
+    /// Events of its kind that were left out since the last one.
+    pub(super) left_out: u64,
+}
+
 impl Outbox {
-    pub(super) fn new(clock: Clock) -> Self {
+    pub(super) fn new(data: &Path, clock: Clock) -> Self {
         Self {
             kinds: Mutex::default(),
             seen: Mutex::new(Recent::new(MAX_SUBJECTS, ONCE_WITHIN, clock)),
             some: Notify::new(),
+            data: data.to_owned(),
         }
     }
 
@@ -52,52 +66,73 @@ impl Outbox {
         if event.facts.code.as_deref() == Some(SELF_TEST) {
             return;
         }
-        let event = event.public();
-        let is_new = self.is_new(&event.facts);
-        let mut kinds = lock(&self.kinds);
+        let (subject, event) = (subject(&event.facts), event.public(&self.data));
+        let (mut kinds, seen) = (lock(&self.kinds), lock(&self.seen));
         let waiting = &mut kinds[kind];
-        if is_new && waiting.events.len() < MAX_WAITING {
+        if seen.get(&subject).is_none() && waiting.events.len() < MAX_WAITING {
             waiting.events.push_back(event);
-            drop(kinds);
+            seen.insert(subject, ());
+            drop((kinds, seen));
             self.some.notify_one();
         } else {
             waiting.left_out = waiting.left_out.saturating_add(1);
         }
     }
 
-    fn is_new(&self, facts: &Facts) -> bool {
-        let parts = [&facts.database, &facts.code, &facts.source].into_iter().flatten().cloned();
-        let subject = [facts.subject()].into_iter().chain(parts).collect::<Vec<_>>().join(" ");
-        let seen = lock(&self.seen);
-        let key = (facts.outcome, subject);
-        let is_new = seen.get(&key).is_none();
-        if is_new {
-            seen.insert(key, ());
-        }
-        is_new
-    }
-
-    /// Waits for the next event. Returns it, and the number of events of its kind that were left out since the last one.
-    pub(super) async fn next(&self) -> (Event, u64) {
+    /// Waits for the next event, the most urgent one.
+    pub(super) async fn next(&self) -> Next {
         loop {
             let some = self.some.notified();
-            if let Some(found) = self.take() {
+            if let Some(found) = self.first() {
                 return found;
             }
             some.await;
         }
     }
 
-    fn take(&self) -> Option<(Event, u64)> {
-        let mut kinds = lock(&self.kinds);
-        kinds.iter_mut().find_map(|kind| Some((kind.events.pop_front()?, std::mem::take(&mut kind.left_out))))
+    /// Waits until there is something more urgent than this.
+    pub(super) async fn more_urgent(&self, than: &Next) {
+        loop {
+            let some = self.some.notified();
+            if self.first().is_some_and(|first| first.kind < than.kind) {
+                return;
+            }
+            some.await;
+        }
     }
+
+    /// It was sent, or given up.
+    pub(super) fn done(&self, next: &Next) {
+        let mut kinds = lock(&self.kinds);
+        let Waiting { events, left_out } = &mut kinds[next.kind];
+        // Another task may have sent it before it was stopped.
+        if events.front() == Some(&next.event) {
+            events.pop_front();
+            *left_out = left_out.saturating_sub(next.left_out);
+        }
+    }
+
+    fn first(&self) -> Option<Next> {
+        let kinds = lock(&self.kinds);
+        let of = |(kind, waiting): (usize, &Waiting)| {
+            Some(Next { kind, event: waiting.events.front()?.clone(), left_out: waiting.left_out })
+        };
+        kinds.iter().enumerate().find_map(of)
+    }
+}
+
+/// What is sent once within some time: each private module is one, though it is sent without its name.
+fn subject(facts: &Facts) -> (Outcome, String) {
+    let parts = [&facts.database, &facts.code, &facts.source].into_iter().flatten().cloned();
+    (facts.outcome, [facts.subject()].into_iter().chain(parts).collect::<Vec<_>>().join(" "))
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
     use std::time::SystemTime;
+
+    use futures_util::FutureExt;
 
     use super::*;
 
@@ -106,14 +141,22 @@ mod tests {
         Event::at(SystemTime::UNIX_EPOCH, Arc::new(facts))
     }
 
+    fn outbox() -> Outbox {
+        Outbox::new(Path::new("/srv/data"), Clock::System)
+    }
+
     fn all(outbox: &Outbox) -> Vec<(Outcome, String, u64)> {
-        let next = || outbox.take().map(|(event, left_out)| (event.facts.outcome, event.facts.subject(), left_out));
+        let next = || {
+            let next = outbox.first()?;
+            outbox.done(&next);
+            Some((next.event.facts.outcome, next.event.facts.subject(), next.left_out))
+        };
         std::iter::from_fn(next).collect()
     }
 
     #[tokio::test(start_paused = true)]
     async fn each_subject_is_sent_once_within_an_hour_and_the_others_are_counted() {
-        let outbox = Outbox::new(Clock::System);
+        let outbox = outbox();
         for module in ["a", "a", "b", "a"] {
             outbox.add(&event(Outcome::Refused, module, false));
         }
@@ -128,22 +171,43 @@ mod tests {
 
     #[tokio::test]
     async fn many_refusals_neither_displace_nor_delay_a_fork() {
-        let outbox = Outbox::new(Clock::System);
+        let outbox = outbox();
         for nth in 0..1000 {
             outbox.add(&event(Outcome::Refused, &nth.to_string(), false));
         }
         outbox.add(&event(Outcome::Fork, "", false));
-        assert_eq!(outbox.next().await.0.facts.outcome, Outcome::Fork);
+        let fork = outbox.next().await;
+        assert_eq!(fork.event.facts.outcome, Outcome::Fork);
+        outbox.done(&fork);
+        outbox.done(&fork);
         let rest = all(&outbox);
         assert_eq!((rest.len(), rest[0].2), (MAX_WAITING, 1000 - MAX_WAITING as u64));
+        // What was left out is sent the next time.
+        outbox.add(&event(Outcome::Refused, "999", false));
+        assert_eq!(all(&outbox).len(), 1);
     }
 
     #[tokio::test]
-    async fn all_private_modules_are_one_subject_without_a_name() {
-        let outbox = Outbox::new(Clock::System);
-        for module in ["a.corp/x", "b.corp/y", "c.corp/z"] {
+    async fn what_was_not_sent_yet_waits_and_what_is_more_urgent_comes_before_it() {
+        let outbox = outbox();
+        outbox.add(&event(Outcome::Refused, "a", false));
+        let refused = outbox.next().await;
+        outbox.add(&event(Outcome::Refused, "b", false));
+        assert!(outbox.more_urgent(&refused).now_or_never().is_none(), "a second refusal can wait");
+        outbox.add(&event(Outcome::Fork, "", false));
+        outbox.more_urgent(&refused).await;
+        let order = all(&outbox).into_iter().map(|(outcome, subject, _)| (outcome, subject)).collect::<Vec<_>>();
+        let text = |text: &str| text.to_owned();
+        assert_eq!(order, [(Outcome::Fork, text("")), (Outcome::Refused, text("a")), (Outcome::Refused, text("b"))]);
+    }
+
+    #[tokio::test]
+    async fn each_private_module_is_a_subject_and_no_name_is_sent() {
+        let outbox = outbox();
+        for module in ["a.corp/x", "b.corp/y", "a.corp/x"] {
             outbox.add(&event(Outcome::Refused, module, true));
         }
-        assert_eq!(all(&outbox), [(Outcome::Refused, "(private)".to_owned(), 2)]);
+        let told = |left_out| (Outcome::Refused, "(private)".to_owned(), left_out);
+        assert_eq!(all(&outbox), [told(1), told(0)]);
     }
 }

@@ -61,7 +61,7 @@ impl Reader {
             if !self.has_next()? {
                 return Ok(None);
             }
-            // Nobody writes to this file any more, but the last lines may have come meanwhile.
+            // The last lines may have come meanwhile. What another process on the same folder still writes here is not read.
             let Some((_, file)) = &mut self.now else { continue };
             let is_end = file.fill_buf().is_ok_and(<[u8]>::is_empty);
             if is_end {

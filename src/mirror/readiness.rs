@@ -3,6 +3,8 @@
 //! Nothing runs in the background: a mirror that nobody watches asks no database. A look at the readiness asks for a newer head
 //! before the present one is too old.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,6 +15,7 @@ use super::pipeline::Pipeline;
 use crate::base::clock::Clock;
 use crate::base::duration;
 use crate::base::lock::lock;
+use crate::release::Context;
 use crate::store::DiskState;
 use crate::sumdb::Client;
 use crate::telemetry::DatabaseGauges;
@@ -34,8 +37,16 @@ pub(crate) struct Readiness {
 #[derive(Default)]
 struct Looking {
     /// It is not started again while it hangs.
-    running: Option<JoinHandle<DiskState>>,
-    last: Option<(Instant, DiskState)>,
+    running: Option<JoinHandle<OnDisk>>,
+    last: Option<(Instant, OnDisk)>,
+}
+
+/// What only the disk knows.
+#[derive(Clone, Debug)]
+struct OnDisk {
+    state: DiskState,
+    /// The evidence against each forked database.
+    forks: BTreeMap<String, PathBuf>,
 }
 
 /// What a look found.
@@ -47,13 +58,21 @@ pub(crate) struct State {
     pub(crate) disk: DiskState,
 }
 
+impl OnDisk {
+    /// Blocks.
+    fn probe(context: &Context) -> Self {
+        let of = |client: &Client| Some((client.database().name().to_owned(), client.fork()?));
+        Self { state: context.store.probe(), forks: context.expectations.databases.iter().filter_map(of).collect() }
+    }
+}
+
 impl Readiness {
     pub(crate) fn new(max_head_age: Duration, clock: Clock) -> Self {
         Self { clock, max_head_age, looking: tokio::sync::Mutex::default(), asked: Mutex::default() }
     }
 
     pub(super) async fn look(&self, pipeline: &Pipeline) -> State {
-        let disk = self.disk(pipeline).await;
+        let OnDisk { state: disk, forks } = self.on_disk(pipeline).await;
         if !pipeline.context.offline {
             self.renew_heads(pipeline).await;
         }
@@ -61,8 +80,8 @@ impl Readiness {
         let mut databases = Vec::new();
         for client in pipeline.context.expectations.databases.iter() {
             let (name, age) = (client.database().name(), client.head_age());
-            let forked = client.fork();
-            if let Some(evidence) = &forked {
+            let forked = forks.get(name);
+            if let Some(evidence) = forked {
                 reasons.push(format!(
                     "the database {name} signed two histories: nothing new is released, the evidence is in {}",
                     evidence.display()
@@ -74,7 +93,7 @@ impl Readiness {
             databases.push(DatabaseGauges {
                 name: name.to_owned(),
                 tree_size,
-                head_age: age,
+                head_age: (!pipeline.context.offline).then_some((age, self.max_head_age)),
                 is_forked: forked.is_some(),
             });
         }
@@ -94,7 +113,7 @@ impl Readiness {
         })
     }
 
-    async fn disk(&self, pipeline: &Pipeline) -> DiskState {
+    async fn on_disk(&self, pipeline: &Pipeline) -> OnDisk {
         let mut looking = self.looking.lock().await;
         let Looking { running, last } = &mut *looking;
         if let Some((when, state)) = last
@@ -102,9 +121,9 @@ impl Readiness {
         {
             return state.clone();
         }
-        let store = Arc::clone(&pipeline.context.store);
-        let probe = running.get_or_insert_with(|| tokio::task::spawn_blocking(move || store.probe()));
-        let state = match timeout(WAIT, probe).await {
+        let context = Arc::clone(&pipeline.context);
+        let probe = running.get_or_insert_with(|| tokio::task::spawn_blocking(move || OnDisk::probe(&context)));
+        let found = match timeout(WAIT, probe).await {
             Ok(found) => {
                 *running = None;
                 found.ok()
@@ -113,11 +132,13 @@ impl Readiness {
         };
         let silent = || {
             let trouble = format!("the disk of the data folder did not answer within {} s", WAIT.as_secs());
-            DiskState { trouble: Some(trouble), room: None, quarantine: None }
+            let state = DiskState { trouble: Some(trouble), room: None, quarantine: None };
+            // A fork remains one.
+            OnDisk { state, forks: last.iter().flat_map(|(_, found)| found.forks.clone()).collect() }
         };
-        let state = state.unwrap_or_else(silent);
-        *last = Some((self.clock.steady(), state.clone()));
-        state
+        let found = found.unwrap_or_else(silent);
+        *last = Some((self.clock.steady(), found.clone()));
+        found
     }
 
     /// Asks the databases for newer heads once one has a quarter of the allowed age. Waits for them only if one is missing or too old.
@@ -151,5 +172,27 @@ impl Readiness {
             *asked = Some(now);
         }
         may
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+    use crate::store::Store;
+    use crate::sumdb::{Anchor, Database};
+    use crate::upstream::HttpClient;
+
+    #[test]
+    fn a_head_may_be_as_old_as_allowed() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let database = Database::parse("sum.golang.org").unwrap();
+        let client = Client::open(database, &store, &Anchor::BuiltIn, &HttpClient::offline(), Clock::System).unwrap();
+        let (readiness, hour) = (Readiness::new(Duration::from_secs(3600), Clock::System), Duration::from_secs(3600));
+        assert_eq!(readiness.too_old(&client, hour), None);
+        let reason = readiness.too_old(&client, hour + Duration::from_secs(1)).unwrap();
+        assert!(reason.contains("for 1h 1s") && reason.contains("--max-head-age is 1h"), "{reason}");
     }
 }

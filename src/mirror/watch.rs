@@ -41,12 +41,12 @@ impl Watch {
         let context = Arc::clone(&pipeline.context);
         let task = tokio::spawn(async move {
             loop {
-                let (context, watched) = (Arc::clone(&context), watched.clone());
-                // The evidence of a fork is a file.
-                let found = spawn_blocking(move || lock(&watched.0).look(&context)).await.unwrap_or_default();
-                for facts in found {
-                    recorder.record(Arc::new(facts.bounded()), None);
-                }
+                let (context, watched, recorder) = (Arc::clone(&context), watched.clone(), recorder.clone());
+                // The evidence of a fork is a file. The work goes on if the settings are read again meanwhile.
+                let look =
+                    move || lock(&watched.0).look(&context, |facts| recorder.record(Arc::new(facts.bounded()), None));
+                // If it panicked, the next look finds the same.
+                let _ = spawn_blocking(look).await;
                 sleep(EVERY).await;
             }
         });
@@ -55,35 +55,35 @@ impl Watch {
 }
 
 impl Reported {
-    /// The facts of what is new.
-    fn look(&mut self, context: &Context) -> Vec<Facts> {
-        let mut found = Vec::new();
+    /// Records what is new.
+    fn look(&mut self, context: &Context, record: impl Fn(Facts)) {
         for client in context.expectations.databases.iter() {
             let (name, evidence) = (client.database().name().to_owned(), client.fork());
             if let Some(evidence) = evidence
-                && self.forked.insert(name.clone())
+                && !self.forked.contains(&name)
             {
-                found.push(Facts {
+                record(Facts {
                     outcome: Outcome::Fork,
-                    database: Some(name),
+                    database: Some(name.clone()),
                     evidence: Some(evidence.display().to_string()),
                     ..Facts::default()
                 });
+                self.forked.insert(name);
             }
         }
         let down = context.sources.down();
         self.down.retain(|name| down.iter().any(|source| source.name == *name));
         for source in down {
-            if self.down.insert(source.name.clone()) {
-                found.push(Facts {
+            if !self.down.contains(&source.name) {
+                record(Facts {
                     outcome: Outcome::SourceDown,
-                    source: Some(source.name),
+                    source: Some(source.name.clone()),
                     reason: Some(source.why),
                     private: source.is_private,
                     ..Facts::default()
                 });
+                self.down.insert(source.name);
             }
         }
-        found
     }
 }

@@ -1,7 +1,8 @@
 //! The files of the event log: `DATA/events/events-N.jsonl`, lines that are appended. The highest number is the newest file.
 //!
 //! A full file is followed by the next number, and the oldest are removed, so no file is renamed below a reader. Several processes
-//! may write: each batch of lines is one write at the end of a file. Nothing is synced: a power cut may lose the last lines, and
+//! may write: each batch of lines is one write at the end of a file. One may still write to a file after another one began the next: a
+//! reader that has gone on does not see that, and lines are not in order. Nothing is synced: a power cut may lose the last lines, and
 //! leave part of one. A line after part of one begins a new line, so only that one is lost.
 
 use std::fs::{self, File};

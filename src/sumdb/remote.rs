@@ -21,6 +21,7 @@ use super::endpoints::{EndpointKind, Endpoints, OwnAddress, SUPPORTED, cause_of}
 use super::error::{NotShown, Shared, SumdbError};
 use crate::base::clock::Clock;
 use crate::telemetry::Metrics;
+use crate::upstream::Labels;
 pub(super) use crate::upstream::UpstreamId as Endpoint;
 use crate::upstream::database_request::DatabaseRequest;
 use crate::upstream::{HttpClient, HttpError, Progress, SourceFailure, Timeouts, UpstreamError, Wanted};
@@ -94,7 +95,8 @@ impl Remote {
         let find = || async {
             let _pending = self.contact.begin();
             let found = Endpoints::find(&self.database, &self.http, self.clock).await;
-            found.inspect(|found| self.metrics.get().into_iter().for_each(|metrics| found.pool.report_to(metrics)))
+            let report = |found: &Endpoints, metrics| found.pool.report_to(metrics, &Labels::default());
+            found.inspect(|found| self.metrics.get().into_iter().for_each(|metrics| report(found, metrics)))
         };
         self.endpoints.get_or_try_init(find).await.map_err(|cause| self.unreachable(cause))
     }

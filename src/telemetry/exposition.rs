@@ -144,9 +144,12 @@ fn databases(page: &mut Page<'_, '_>, gauges: &Gauges) -> fmt::Result {
     let all = || gauges.databases.iter();
     let series = all().map(|database| ([("database", database.name.as_str())], database.tree_size));
     page.gauges("sumgate_sumdb_tree_size", "Records in the trusted tree of the database.", series)?;
-    let series = all().map(|database| ([("database", database.name.as_str())], database.head_age.as_secs()));
+    let ages = || all().filter_map(|database| Some(([("database", database.name.as_str())], database.head_age?)));
+    let series = ages().map(|(label, (age, _))| (label, age.as_secs()));
     let help = "Time since the database last showed a tree head to this process, or since the start.";
     page.gauges("sumgate_sumdb_head_age_seconds", help, series)?;
+    let series = ages().map(|(label, (_, max))| (label, max.as_secs()));
+    page.gauges("sumgate_sumdb_max_head_age_seconds", "The age at which the mirror is not ready.", series)?;
     let series = all().map(|database| ([("database", database.name.as_str())], u64::from(database.is_forked)));
     page.gauges("sumgate_sumdb_forked", "Whether the database signed two histories.", series)
 }
@@ -159,6 +162,8 @@ fn machine(page: &mut Page<'_, '_>, totals: &Totals, gauges: &Gauges) -> fmt::Re
     page.gauges("sumgate_disk_size_bytes", "Space where the data folder is, free or not.", size)?;
     let files = gauges.quarantine_files.into_iter().flat_map(one);
     page.gauges("sumgate_quarantine_files", "Files with wrong bytes in quarantine.", files)?;
+    let lost = totals.events_lost.get();
+    page.counters("sumgate_events_lost", "Events that the disk did not take for the event log.", one(lost))?;
     page.gauges("sumgate_http_connections", "Open connections of clients.", one(gauges.connections))?;
     page.gauges("sumgate_hashing_files", "Zips that are being hashed.", one(gauges.hashing))?;
     let started = totals.started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);

@@ -20,15 +20,16 @@ pub(crate) struct Gauges {
 pub(crate) struct DatabaseGauges {
     pub(crate) name: String,
     pub(crate) tree_size: u64,
-    /// Since the database last showed a head, or since the start.
-    pub(crate) head_age: Duration,
+    /// Since the database last showed a head, or since the start, and how much is allowed; `None` if nobody asks for heads.
+    pub(crate) head_age: Option<(Duration, Duration)>,
     pub(crate) is_forked: bool,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct SourceGauges {
+    /// Its label.
     pub(crate) name: String,
-    /// Its circuit breaker is closed, and it sent no wrong bytes recently.
+    /// It did not fail repeatedly without an answer since, and sent no wrong bytes recently.
     pub(crate) is_available: bool,
     /// Requests that wait for a slot.
     pub(crate) waiting: u64,

@@ -32,6 +32,8 @@ pub(crate) struct Totals {
     pub(super) caches: [[Counter; 2]; CacheKind::ALL.len()],
     /// Files whose hash was compared: as expected, and other ones.
     pub(super) proofs: [Counter; 2],
+    /// Events that are not in the event log.
+    pub(super) events_lost: Counter,
     pub(super) sources: Mutex<BTreeMap<String, Arc<SourceTotals>>>,
 }
 
@@ -48,6 +50,7 @@ impl Metrics {
             refusals: codes.iter().map(|_| Counter::default()).collect(),
             caches: Default::default(),
             proofs: Default::default(),
+            events_lost: Counter::default(),
             sources: Mutex::default(),
         })))
     }
@@ -89,6 +92,11 @@ impl Metrics {
     /// The hash of a file was compared with the expected one.
     pub(crate) fn compared(&self, is_right: bool) {
         self.record(|totals| totals.proofs[usize::from(!is_right)].add(1));
+    }
+
+    /// The disk did not take some events.
+    pub(crate) fn events_lost(&self, number: u64) {
+        self.record(|totals| totals.events_lost.add(number));
     }
 
     /// The numbers of a source, which exist from now on. A source has the same ones after a reload.

@@ -87,9 +87,9 @@ impl Breaker {
         self.open_until.is_some_and(|until| now < until)
     }
 
-    /// Whether it opened, and no request has had an answer since.
+    /// Whether the source failed repeatedly, and no request has had an answer since. One that asked for a pause once is not down.
     pub(super) fn is_tripped(&self) -> bool {
-        self.open_until.is_some()
+        self.failures >= OPENS_AFTER
     }
 
     /// How long it stays open.
@@ -131,12 +131,16 @@ mod tests {
         assert_eq!(breaker.ask(later), Err(FIRST_OPEN), "no other request until it has a result");
         fail(&mut breaker, later, None);
         assert_eq!(breaker.ask(later), Err(FIRST_OPEN * 2), "the next time is longer");
+        assert!(
+            breaker.is_tripped() && !breaker.is_open(later + LONGEST_OPEN),
+            "it is down until a request has an answer"
+        );
         let later = later + FIRST_OPEN * 2;
         assert_eq!(breaker.ask(later), Ok(()));
         breaker.probe_cancelled();
         assert_eq!(breaker.ask(later), Ok(()), "a probe that went away makes room for another");
         breaker.close(later);
-        assert_eq!((breaker.ask(later), breaker.ask(later)), (Ok(()), Ok(())));
+        assert_eq!((breaker.ask(later), breaker.ask(later), breaker.is_tripped()), (Ok(()), Ok(()), false));
     }
 
     #[test]
@@ -201,6 +205,7 @@ mod tests {
         assert_eq!(breaker.ask(now + Duration::from_millis(6999)), Err(Duration::from_millis(1)));
         breaker.close(now.checked_sub(FIRST_OPEN).unwrap());
         assert_eq!(breaker.ask(now), Err(Duration::from_secs(7)), "an answer to an earlier request does not end it");
+        assert!(!breaker.is_tripped(), "the source is busy, not down");
         assert_eq!(breaker.ask(now + Duration::from_secs(7)), Ok(()));
         breaker.close(now + Duration::from_secs(7));
         assert_eq!((breaker.ask(now), breaker.ask(now)), (Ok(()), Ok(())));

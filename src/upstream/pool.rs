@@ -10,6 +10,7 @@ use super::config::UpstreamConfig;
 use super::error::{Search, UpstreamError};
 use super::health::Health;
 use super::http::{HttpClient, HttpError};
+use super::label::Labels;
 use super::race::{self, Progress};
 use super::retry;
 use super::sink::DownloadSink;
@@ -298,24 +299,27 @@ impl UpstreamPool {
         self.at(id).config.source.to_string()
     }
 
-    /// Counts the requests to each source from now on.
-    pub(crate) fn report_to(&self, metrics: &Metrics) {
-        for (upstream, totals) in self
-            .upstreams
-            .iter()
-            .filter_map(|upstream| Some((upstream, metrics.source(&upstream.config.source.to_string())?)))
-        {
-            // It keeps the numbers that it has.
-            let _ = upstream.totals.set(totals);
+    /// Counts the requests to each source from now on, under its label.
+    pub(crate) fn report_to(&self, metrics: &Metrics, labels: &Labels) {
+        for upstream in self.upstreams.iter() {
+            if let Some(totals) = metrics.source(&labels.label(&upstream.config)) {
+                // It keeps the numbers that it has.
+                let _ = upstream.totals.set(totals);
+            }
         }
     }
 
-    pub(super) fn gauges(&self) -> impl Iterator<Item = SourceGauges> {
+    pub(super) fn gauges(&self, labels: &Labels) -> impl Iterator<Item = SourceGauges> {
         self.upstreams.iter().map(|upstream| SourceGauges {
-            name: upstream.config.source.to_string(),
-            is_available: upstream.health(|health, now| !health.breaker.is_open(now) && !health.is_distrusted(now)),
+            name: labels.label(&upstream.config),
+            // A breaker is open for seconds only: no scrape would see it.
+            is_available: upstream.health(|health, now| !health.breaker.is_tripped() && !health.is_distrusted(now)),
             waiting: upstream.waiting() as u64,
         })
+    }
+
+    pub(super) fn configs(&self) -> impl Iterator<Item = &UpstreamConfig> {
+        self.upstreams.iter().map(|upstream| &upstream.config)
     }
 
     /// Asks one source once for a small body.

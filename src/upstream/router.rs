@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::label::Labels;
 use super::pool::{SourceDown, UpstreamPool};
 use super::state::SourceState;
 use super::times::Ttls;
@@ -43,19 +44,24 @@ impl Router {
 
     /// Counts the requests to each source from now on.
     pub(crate) fn report_to(&self, metrics: &Metrics) {
-        self.pools().for_each(|pool| pool.report_to(metrics));
+        let labels = self.labels();
+        self.pools().for_each(|pool| pool.report_to(metrics, &labels));
     }
 
-    /// The state of each source. One that serves several lists is one.
+    fn labels(&self) -> Labels {
+        Labels::of(self.pools().flat_map(UpstreamPool::configs))
+    }
+
+    /// The state of each label. A source that serves several lists is one; if it is down for one of them, it is not available.
     pub(crate) fn gauges(&self) -> Vec<SourceGauges> {
-        let mut all = BTreeMap::new();
-        for source in self.pools().flat_map(UpstreamPool::gauges) {
+        let (mut all, labels) = (BTreeMap::new(), self.labels());
+        for source in self.pools().flat_map(|pool| pool.gauges(&labels)) {
             let known: &mut SourceGauges = all.entry(source.name.clone()).or_insert_with(|| SourceGauges {
                 name: source.name.clone(),
-                is_available: false,
+                is_available: true,
                 waiting: 0,
             });
-            known.is_available |= source.is_available;
+            known.is_available &= source.is_available;
             known.waiting += source.waiting;
         }
         all.into_values().collect()
@@ -102,7 +108,9 @@ mod tests {
 
     use super::*;
     use crate::base::clock::Clock;
-    use crate::upstream::{DirectSettings, HttpClient, ProxyList, Scope, Source, UpstreamConfig, UpstreamError};
+    use crate::upstream::{
+        DirectSettings, HttpClient, HttpError, ProxyList, Scope, Source, UpstreamConfig, UpstreamError, UpstreamId,
+    };
     use gomodule::proxy_request::Request;
 
     fn patterns(text: &str) -> Patterns {
@@ -142,6 +150,38 @@ mod tests {
         assert_eq!(asked("corp.example"), ["https://a.example", "https://b.example"]);
         assert_eq!(asked("example.org/x"), ["https://b.example"]);
         assert_eq!(router().private().to_string(), "corp.example/Secret,corp.example/*,golang.org");
+    }
+
+    /// `/metrics` is for everybody who reaches the mirror.
+    #[test]
+    fn no_label_has_the_address_of_a_private_source_or_a_path_of_this_machine() {
+        let parse = |url: &str| Source::parse(url).unwrap();
+        let list = ProxyList::of(vec![public("https://a.example", ""), public("file:///srv/proxy", "")]).unwrap();
+        let public =
+            UpstreamPool::new(list.upstreams(), &HttpClient::offline(), Ttls::default(), Clock::System).unwrap();
+        let direct =
+            Source::Direct(DirectSettings::new(std::path::Path::new("/nowhere"), "/nowhere/forgotten".into(), None));
+        let own = ["https://own.example", "file:///srv/own", "https://own.example", "https://a.example"].map(parse);
+        let private = own.into_iter().chain([direct]).map(|source| private(source, "corp.example/x"));
+        let router = Router::new(public, private.collect());
+        let labels = router.gauges().into_iter().map(|gauges| gauges.name).collect::<Vec<_>>();
+        assert_eq!(labels, ["direct", "file", "https://a.example", "private-1", "private-2", "private-3"]);
+    }
+
+    /// A source has a state for each list.
+    #[test]
+    fn a_source_that_is_down_for_one_list_is_not_available() {
+        let own = |patterns| private(Source::parse("https://own.example").unwrap(), patterns);
+        let down = own("corp.example/a");
+        for _ in 0..3 {
+            let failure = HttpError::Absent { url: String::new(), reason: String::new() };
+            down.was_silent(UpstreamId(0), std::time::Duration::ZERO, &failure);
+        }
+        let public = UpstreamPool::new(&[], &HttpClient::offline(), Ttls::default(), Clock::System).unwrap();
+        for private in [vec![down.clone(), own("corp.example/b")], vec![own("corp.example/b"), down]] {
+            let [gauges] = &Router::new(public.clone(), private).gauges()[..] else { panic!("one label") };
+            assert_eq!((gauges.name.as_str(), gauges.is_available), ("private-1", false));
+        }
     }
 
     #[tokio::test]

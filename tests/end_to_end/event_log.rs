@@ -172,20 +172,22 @@ fn rotated() {
     let (origin, folder) = (origin(World::demo()), tempfile::tempdir().unwrap());
     let data = folder.path().join("data");
     let (url, sumdb) = (origin.url(), origin.gosumdb());
-    let words = ["--upstream", &url, "--sumdb", &sumdb, "--events-file-size", "4KiB", "--events-files", "3"];
+    let words = ["--upstream", &url, "--sumdb", &sumdb, "--events-file-size", "128KiB", "--events-files", "3"];
     let mut mirror = Mirror::start_with(&data, &words);
     let mut last = String::new();
-    for _ in 0..60 {
-        get(&mirror.url, ZIP).header("x-request-id").unwrap().clone_into(&mut last);
-        // Each in a batch of its own.
+    // More than a file in each round, in several batches.
+    for _ in 0..4 {
+        for _ in 0..350 {
+            get(&mirror.url, ZIP).header("x-request-id").unwrap().clone_into(&mut last);
+        }
         events(&data, &["--request-id", &last], 1);
     }
     stop(&mut mirror);
     let found = files(&data.join("events"));
     assert_eq!(found.len(), 3, "{:?}", found.keys());
-    assert!(found.values().all(|bytes| bytes.len() <= 4096), "each is within the limit");
+    assert!(found.values().all(|bytes| bytes.len() <= 128 << 10), "each is within the limit");
     let kept = events(&data, &[], 10);
-    assert!(kept.len() < 40 && kept.last().unwrap()["request"] == *last, "the newest are kept");
+    assert!(kept.len() < 1200 && kept.last().unwrap()["request"] == *last, "the newest are kept");
     // A log that is off has no files.
     let off = folder.path().join("off");
     let mut mirror = Mirror::start_with(&off, &["--upstream", &url, "--sumdb", &sumdb, "--events-files", "0"]);

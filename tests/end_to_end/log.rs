@@ -81,4 +81,15 @@ fn json() {
     let codes = refusals.iter().map(|line| (line["target"].as_str().unwrap(), line["code"].as_str().unwrap()));
     assert_eq!(codes.collect::<Vec<_>>(), [("events", "wrong-bytes"), ("access", "wrong-bytes")], "{refusals:?}");
     assert!(lines().iter().all(|line| line["path"] != "/healthz"), "checks are no lines");
+    // A terminal obeys these characters, or shows another text.
+    origin.misbehave("*", Fault::Status(500, "down"));
+    let hostile = get(&mirror.url, "/example.com/\u{9b}2J\u{202e}/@v/list");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while of(&hostile).is_empty() {
+        assert!(Instant::now() < deadline, "{:?}", lines());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let log = std::fs::read_to_string(mirror.data.with_extension("log")).unwrap();
+    assert!(!log.contains(['\u{9b}', '\u{202e}']), "{log:?}");
+    assert_eq!(of(&hostile)[0]["path"], "/example.com/\\u{9b}2J\\u{202e}/@v/list");
 }

@@ -149,6 +149,21 @@ fn labels() {
     for word in ["example.com", "secret", "hello", "user:"] {
         assert!(!text.contains(word), "{word}: {text}");
     }
+    // `/metrics` is for everybody who reaches the mirror.
+    let (upstream, config) = (folder.path().join("upstream"), folder.path().join("serve.toml"));
+    std::fs::create_dir(&upstream).unwrap();
+    let private = "[[private]]\npatterns = \"corp.example\"\nurl = \"https://internal.example/go\"\n";
+    std::fs::write(&config, private).unwrap();
+    let (file, sumdb) = (format!("file://{}", upstream.display()), origin.gosumdb());
+    let words = ["--upstream", &file, "--sumdb", &sumdb, "--config", config.to_str().unwrap()];
+    let mirror = Mirror::start_with(&folder.path().join("other"), &words);
+    let text = metrics(&mirror);
+    for label in ["private-1", "file"] {
+        assert_eq!(value(&text, &format!("sumgate_upstream_available{{source=\"{label}\"}}")), 1);
+    }
+    for word in ["internal.example", upstream.to_str().unwrap(), "corp.example"] {
+        assert!(!text.contains(word), "{word}: {text}");
+    }
 }
 
 fn linted() {

@@ -22,6 +22,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("notify: wrong bytes are told once, signed, and again after a failure of the receiver", wrong_bytes),
         trial("notify: a fork and a source that is down are told", fork_and_source),
+        trial("notify: a fork is sent before what waits, and after the settings are read again", urgent),
         trial("notify: no name of a private module and no secret is sent or logged", nothing_private),
         trial("notify: a receiver that is away or redirects costs no request", away),
         trial("notify: unsafe settings are refused", settings),
@@ -178,8 +179,47 @@ fn fork_and_source() {
     let told = hook.events(2);
     let (fork, refused) = (&told[0], &told[1]);
     assert!(fork["outcome"] == "fork" && fork["database"] == origin.world().name(), "{fork}");
-    assert!(Path::new(fork["evidence"].as_str().unwrap()).is_file(), "{fork}");
+    let evidence = Path::new(fork["evidence"].as_str().unwrap());
+    assert!(evidence.is_relative() && mirror.data.join(evidence).is_file(), "{fork}");
     assert!(refused["code"] == "database-misbehaved" && refused["kind"] == "lookup", "{refused}");
+}
+
+fn urgent() {
+    let (origin, folder) = (origin(World::demo()), tempfile::tempdir().unwrap());
+    let hook = Hook::start(&["500 Internal Server Error"; 5]);
+    let mirror = mirror(&origin, folder.path(), &hook.url, &[]);
+    assert_eq!(get(&mirror.url, "/example.com/hello/@v/v1.0.0.mod").status, 200);
+    origin.misbehave(ZIP, Fault::FlipBit(200));
+    assert_eq!(get(&mirror.url, ZIP).status, 403);
+    // Now it waits for 16 seconds.
+    for _ in 0..3 {
+        assert_eq!(hook.next().event()["outcome"], "quarantined");
+    }
+    let size = usize::try_from(origin.world().size()).unwrap();
+    let other = origin.world().fork(601.min(size - 6), 40);
+    *origin.world() = other;
+    let lookup = format!("/sumdb/{}/lookup/example.com/dep/v2@v2.0.1", origin.world().name());
+    assert_ne!(get(&mirror.url, &lookup).status, 200);
+    assert_eq!(hook.next().event()["outcome"], "fork");
+    // It waits for another attempt.
+    let pid = rustix::process::Pid::from_child(&mirror.process.0);
+    rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+    let start = Instant::now();
+    while !log(&mirror).contains("were read again") {
+        assert!(start.elapsed() < TIME_LIMIT, "{}", log(&mirror));
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let mut told = Vec::new();
+    while told.last() != Some(&"refused".to_owned()) {
+        told.push(hook.next().event()["outcome"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(told[0], "fork");
+    told.dedup();
+    assert_eq!(told, ["fork", "quarantined", "refused"]);
+    // What was told is not told again.
+    while hook.told.recv_timeout(Duration::from_secs(1)).is_ok() {}
+    assert_ne!(get(&mirror.url, &lookup).status, 200);
+    assert!(hook.told.recv_timeout(Duration::from_secs(1)).is_err());
 }
 
 fn nothing_private() {

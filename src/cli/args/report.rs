@@ -20,8 +20,8 @@ use gomodule::module::Patterns;
 /// makes in a month.
 const FILE_SIZE: &str = "16MiB";
 const FILES: &str = "16";
-/// A file has room for several events.
-const LEAST_FILE_SIZE: u64 = 4 << 10;
+/// Twice what is written at once: a smaller file would be replaced by each write.
+const LEAST_FILE_SIZE: u64 = 128 << 10;
 /// More files only make the folder slow to list.
 const MAX_FILES: u64 = 10_000;
 
@@ -111,7 +111,7 @@ fn client(text: &str) -> Result<IpNet, String> {
 /// What `serve` writes down, and whom it tells.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct EventLogArgs {
-    /// Size of a file of the event log at which the next one begins
+    /// Size of a file of the event log at which the next one begins, at least 128KiB
     ///
     /// The log has a line for each file that is served or refused: see docs/operations.md.
     #[arg(long, value_name = "SIZE", env = "SUMGATE_EVENTS_FILE_SIZE", default_value = FILE_SIZE, value_parser = file_size)]
@@ -160,6 +160,6 @@ mod tests {
             assert_eq!(client(text).map(|network| network.to_string()), Ok(shown.to_owned()));
         }
         assert!(client("localhost").is_err());
-        assert!(file_size("4KiB").is_ok() && file_size("4095").is_err() && file_size("much").is_err());
+        assert!(file_size("128KiB").is_ok() && file_size("127KiB").is_err() && file_size("much").is_err());
     }
 }

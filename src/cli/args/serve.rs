@@ -13,6 +13,9 @@ const HOLD: &str = "45s";
 /// Above the 60 seconds after which most load balancers close an idle connection.
 const IDLE: &str = "75s";
 
+/// A quarter of it is the shortest time between two requests for a head (`readiness`).
+const LEAST_HEAD_AGE: Duration = Duration::from_secs(60);
+
 /// Where a mirror is.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct ListenArgs {
@@ -97,10 +100,10 @@ pub(in crate::cli) struct ServeArgs {
     #[arg(long, value_name = "FORMAT", env = "SUMGATE_LOG_FORMAT", value_enum, default_value = "text")]
     pub(in crate::cli) log_format: LogFormat,
 
-    /// How long a database may show no tree head before /readyz answers 503
+    /// How long a database may show no tree head before /readyz answers 503, at least 1m
     ///
     /// A request for /readyz or /metrics asks for a newer head once the present one has a quarter of this age.
-    #[arg(long, value_name = "TIME", env = "SUMGATE_MAX_HEAD_AGE", default_value = "1h", value_parser = duration)]
+    #[arg(long, value_name = "TIME", env = "SUMGATE_MAX_HEAD_AGE", default_value = "1h", value_parser = head_age)]
     pub(in crate::cli) max_head_age: Duration,
 
     /// Validate flags, files, keys and the data folder, and exit with 0 or 2; do not listen, write or make requests
@@ -143,6 +146,11 @@ pub(in crate::cli) struct PageArgs {
     pub(in crate::cli) show_private: bool,
 }
 
+fn head_age(text: &str) -> Result<Duration, String> {
+    let age = duration(text).map_err(|error| error.to_string())?;
+    if age < LEAST_HEAD_AGE { Err("expected at least 1m".to_owned()) } else { Ok(age) }
+}
+
 /// A network in CIDR notation.
 fn network(text: &str) -> Result<ipnet::IpNet, String> {
     let example =
@@ -158,4 +166,15 @@ pub(in crate::cli) struct HoldArgs {
     /// with Retry-After. Keep it below the time-out of a proxy in front of the mirror.
     #[arg(long = "hold-for", value_name = "TIME", env = "SUMGATE_HOLD_FOR", default_value = HOLD, value_parser = duration)]
     pub(in crate::cli) hold: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_age_of_a_head_has_a_lower_bound() {
+        assert_eq!(head_age("1m"), Ok(LEAST_HEAD_AGE));
+        assert!(head_age("59s").is_err_and(|error| error.contains("1m")) && head_age("soon").is_err());
+    }
 }

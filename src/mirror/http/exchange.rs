@@ -10,6 +10,7 @@ use super::body::Body;
 use super::respond;
 use crate::base::clock::Clock;
 use crate::base::request_context::RequestContext;
+use crate::base::text::safe;
 use crate::telemetry::{Metrics, RequestKind};
 
 /// The lines of requests in the log.
@@ -67,7 +68,7 @@ impl Drop for Exchange {
         let status = Some(self.status).filter(|status| *status > 0);
         tracing::debug!(
             target: TARGET, request = %self.request.id, client = %self.request.client, method = self.method.as_str(),
-            path = self.uri.path(), status, code = self.code, bytes = self.sent,
+            path = safe(self.uri.path()), status, code = self.code, bytes = self.sent,
             seconds = self.took().as_secs_f64(), cut = (self.sent < self.length).then_some(true), "request"
         );
     }

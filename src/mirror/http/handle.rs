@@ -11,18 +11,18 @@ use super::body::Body;
 use super::cors;
 use super::respond::{self, BodyKind};
 use super::response_cache::{MAX_ANSWER, ResponseCache};
+use crate::base::client_text::for_client;
 use crate::base::fault::Fault;
 use crate::base::request_context::RequestContext;
-use crate::base::text::safe_joined;
+use crate::base::text::{safe, safe_joined};
 use crate::events::Facts;
 use crate::mirror::error::MirrorError;
 use crate::mirror::metadata::cache::Freshness;
-use crate::mirror::metadata::client_text;
 use crate::mirror::pipeline::{Admitted, Pipeline};
 use crate::mirror::route::{BasePath, Route, route};
 use crate::mirror::stored::stored;
-use crate::release::{Basis, ReleaseError, Released, blocking};
-use crate::sumdb::{DatabaseId, LookupFailure};
+use crate::release::{Basis, Context, ReleaseError, Released, blocking};
+use crate::sumdb::{Client, DatabaseId, LookupFailure};
 use crate::upstream::database_request::DatabaseRequest;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::{ModulePath, ModuleVersion};
@@ -67,7 +67,7 @@ pub(super) struct Handler {
 impl Handler {
     /// A text without the place of the data folder.
     pub(super) fn for_client(&self, text: &str) -> String {
-        client_text::for_client(text, self.pipeline.context.store.root())
+        for_client(text, self.pipeline.context.store.root())
     }
 
     /// Answers a request; every error is an answer too.
@@ -82,7 +82,7 @@ impl Handler {
                     tracing::error!(request = %request.id, "{cause}");
                 } else if is_list(uri.path()) && !matches!(fault, Fault::Absent | Fault::NotServed | Fault::Request) {
                     // Trouble with a file is in the event log.
-                    tracing::warn!(target: "events", path = uri.path(), cause, request = %request.id, client = %request.client, "no list");
+                    tracing::warn!(target: "events", path = safe(uri.path()), cause, request = %request.id, client = %request.client, "no list");
                 }
                 self.record(uri.path(), &error, request);
                 respond::error(&error, data)
@@ -154,7 +154,7 @@ impl Handler {
     ) -> Result<Response<Body>, MirrorError> {
         let to = (path, route);
         Ok(match route {
-            Route::Home => respond::home(self.home()),
+            Route::Home => respond::home(self.home().await?),
             Route::Module(request) if forbids_download(headers) => {
                 match (stored(&self.pipeline, request).await?, request) {
                     (None, Request::File(artifact)) => self.file(to, headers, artifact, asked).await?,
@@ -285,12 +285,16 @@ impl Handler {
         Ok((record.proven().format_reply(&head), head.size().get()))
     }
 
-    fn home(&self) -> Bytes {
+    async fn home(&self) -> Result<Bytes, MirrorError> {
+        let evidence =
+            |context: &Context| Ok(context.expectations.databases.iter().map(Client::fork).collect::<Vec<_>>());
+        // It is a file.
+        let forks = blocking(&self.pipeline.context, evidence).await?;
         let mut text = WELCOME.to_owned();
-        for client in self.pipeline.context.expectations.databases.iter() {
+        for (client, fork) in self.pipeline.context.expectations.databases.iter().zip(forks) {
             let size = client.trusted().map_or_else(|| "none yet".to_owned(), |head| head.size().to_string());
             text.push_str(&format!("{}: trusted tree size {size}", client.database().name()));
-            if let Some(evidence) = client.fork() {
+            if let Some(evidence) = fork {
                 text.push_str(&format!("; FORKED, nothing new is released, evidence in {}", evidence.display()));
             }
             text.push('\n');
@@ -298,7 +302,7 @@ impl Handler {
         if let Some(what) = self.pipeline.warning_only() {
             text.push_str(&format!("the policy only warns: {what}\n"));
         }
-        Bytes::from(self.for_client(&text))
+        Ok(Bytes::from(self.for_client(&text)))
     }
 }
 
@@ -313,7 +317,7 @@ mod tests {
     use crate::policy::InForce;
     use crate::release::{EventLog, Expectations};
     use crate::store::Store;
-    use crate::sumdb::{Anchor, Client, Database, Databases};
+    use crate::sumdb::{Anchor, Database, Databases};
     use crate::telemetry::Metrics;
     use crate::upstream::{HttpClient, ProxyList, Router, Ttls, UpstreamPool};
     use gomodule::module::Patterns;

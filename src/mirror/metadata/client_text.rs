@@ -1,8 +1,7 @@
-//! Text for clients: error messages without paths of this machine, and answers without control characters.
+//! Text for clients: error messages that `go` shows, and answers without control characters.
 
-use std::path::Path;
-
-use crate::base::text::{is_plain, safe_lines};
+pub(crate) use crate::base::client_text::for_client;
+use crate::base::text::is_plain;
 use gomodule::module::is_semver;
 
 /// What `go` shows of a message, less the line break that it counts (`cmd/go/internal/web`: 8 times 81 bytes).
@@ -11,22 +10,6 @@ const SHOWN: usize = 640;
 const LINES: usize = 8;
 /// The start of a line that is cut names the request.
 const START: usize = 160;
-
-/// A message for a client: paths become relative to the data folder, whose place on this machine the client must not learn,
-/// and control characters are escaped.
-pub(crate) fn for_client(text: &str, data: &Path) -> String {
-    let shown = data.display().to_string();
-    // As a quoted path has it.
-    let quoted = format!("{shown:?}");
-    let mut text = text.to_owned();
-    for root in [quoted.trim_matches('"'), &shown] {
-        // Every path begins with `/`, so removing that would hide nothing.
-        if root.len() > 1 {
-            text = without_root(&text, root);
-        }
-    }
-    safe_lines(&text)
-}
 
 /// An error message in lines, with each line that `go` would not show cut in the middle, and `last` as the last line that it
 /// shows. `go` shows whole lines up to a blank one, as long as they have fewer than 648 bytes together: of one longer line it
@@ -72,26 +55,6 @@ pub(crate) fn plain_json(text: &str) -> String {
     text.chars().map(|c| if is_plain(c) { c.to_string() } else { escaped(c) }).collect()
 }
 
-/// The text with the folder `root` cut off the paths in it.
-fn without_root(text: &str, root: &str) -> String {
-    let is_of_name = |c: char| c.is_alphanumeric() || "-._~%+/".contains(c);
-    let (mut done, mut rest) = (String::with_capacity(text.len()), text);
-    while let Some((before, after)) = rest.split_once(root) {
-        done.push_str(before);
-        // The path of a URL, or a longer name, may contain the same letters.
-        let begins = done.ends_with("file://") || !done.ends_with(is_of_name);
-        let ends = after.starts_with('/') || !after.starts_with(|c: char| is_of_name(c) && c != '.');
-        rest = match (begins && ends, after.strip_prefix('/')) {
-            (true, Some(below)) if !below.is_empty() && !below.starts_with(char::is_whitespace) => below,
-            (is_root, _) => {
-                done.push_str(if is_root { "the data folder" } else { root });
-                after
-            }
-        };
-    }
-    done + rest
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,31 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_relative_to_the_data_folder() {
-        for (text, expected) in [
-            ("cannot open /srv/data/proxy/a: no", "cannot open proxy/a: no"),
-            ("/srv/data/a and \"/srv/data/b\", (/srv/data/c)", "a and \"b\", (c)"),
-            ("cannot read /srv/data: no; path=/srv/data", "cannot read the data folder: no; path=the data folder"),
-            ("evidence in /srv/data/sumdb/x/fork.txt\n", "evidence in sumdb/x/fork.txt\n"),
-            ("file:///srv/data/proxy: not found", "file://proxy: not found"),
-            ("in /srv/data.", "in the data folder."),
-            // Other folders.
-            ("https://a.example/srv/data/x", "https://a.example/srv/data/x"),
-            ("cannot open /srv/database/x or /x/srv/data/y", "cannot open /srv/database/x or /x/srv/data/y"),
-            ("", ""),
-        ] {
-            assert_eq!(for_client(text, Path::new("/srv/data")), expected);
-        }
-        assert_eq!(for_client("cannot open /proxy", Path::new("/")), "cannot open /proxy");
-        let odd = Path::new("/a \"b\"\\c");
-        assert_eq!(for_client(&format!("{:?} and {}", odd.join("x"), odd.join("y").display()), odd), "\"x\" and y");
-    }
-
-    #[test]
     fn answers_have_no_control_characters() {
-        let text = "a\u{1b}[31mb\u{202e}c\rd\u{9b}e\u{2066}f\u{7f}\ng";
-        let safe = for_client(text, Path::new("/d"));
-        assert_eq!(safe, "a\\u{1b}[31mb\\u{202e}c\\rd\\u{9b}e\\u{2066}f\\u{7f}\ng");
         assert_eq!(plain_list("v1.0.0\t2024\u{1b}[2J\r\nv1.1.0 \u{202e}x\n"), "v1.0.0 2024[2J\nv1.1.0 x\n");
         assert_eq!(plain_list("v1.1.0\u{1b}[2J\nv1.2.0\u{202e}\n"), "", "another version without these characters");
         assert_eq!(plain_list("v1.0.0\u{b}-rc.1\n"), "v1.0.0 -rc.1\n", "white space of all kinds ends a word");

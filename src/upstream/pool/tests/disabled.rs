@@ -22,6 +22,23 @@ async fn after_three_failures_a_source_is_disabled_then_one_request_decides() {
     assert_eq!((asked, servers.times()), ((Ok(true), Ok(true)), 2), "its answer was valid");
 }
 
+/// A scrape comes every 15 seconds or so; a breaker is open for ten at most.
+#[tokio::test(start_paused = true)]
+async fn a_source_that_failed_repeatedly_is_not_available_until_it_answers() {
+    let (servers, pool) = one();
+    let is_available = || pool.gauges(&Labels::default()).all(|source| source.is_available);
+    servers.set(&a(LIST), status(429));
+    for nth in 0..3 {
+        assert!(is_available(), "after {nth} failures");
+        assert_eq!(first(&pool).await, Ok(false));
+    }
+    advance(Duration::from_secs(60)).await;
+    assert!(!is_available());
+    servers.set(&a(LIST), status(200));
+    assert_eq!(first(&pool).await, Ok(true));
+    assert!(is_available());
+}
+
 /// A zip may take minutes.
 #[tokio::test(start_paused = true)]
 async fn a_source_is_back_when_the_head_of_an_answer_has_arrived() {
