@@ -34,6 +34,8 @@ struct Answers {
     /// How often another process moves the head by one record during a tile request.
     moves: u64,
     state: Option<Arc<StateDir>>,
+    /// Lookups of this module are answered from this world.
+    other: Option<(ModuleVersion, World)>,
     /// Answers to requests for such a path take this long.
     slow: Option<(&'static str, Duration)>,
     /// The requests: endpoint and path.
@@ -48,7 +50,11 @@ impl Answers {
             DatabaseRequest::Supported => Some(Vec::new()),
             DatabaseRequest::Latest => world.head_at(size).map(String::into_bytes),
             DatabaseRequest::Lookup(_) if self.absent => None,
-            DatabaseRequest::Lookup(module) => world.lookup(module, size).map(String::into_bytes),
+            DatabaseRequest::Lookup(module) => {
+                let other = self.other.as_ref().filter(|(of, _)| of == module);
+                let world = other.map_or(world, |(_, world)| world);
+                world.lookup(module, world.size()).map(String::into_bytes)
+            }
             DatabaseRequest::Tile(tile) => world.tile(tile),
         };
         let mut found = found?;
@@ -100,8 +106,8 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let (absent, lies, moves, state, slow, asked) = (false, None, 0, None, None, Vec::new());
-        let script = Answers { world: World::demo(), absent, lies, moves, state, slow, asked };
+        let (absent, lies, moves, state, other, slow, asked) = (false, None, 0, None, None, None, Vec::new());
+        let script = Answers { world: World::demo(), absent, lies, moves, state, other, slow, asked };
         let clock = Clock::seeded(SystemTime::UNIX_EPOCH + Duration::from_secs(1_780_000_000));
         Self { folder: tempfile::tempdir().unwrap(), script: Shared(Arc::new(Mutex::new(script))), clock }
     }
@@ -265,6 +271,33 @@ async fn a_fork_writes_evidence_and_stops_new_proofs() {
         client.lookup(&hello()).await.unwrap();
     }
     assert_eq!(bench.script().asked, Vec::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fork_ends_the_lookups_that_wait_for_their_proof() {
+    let bench = Bench::new();
+    let client = bench.client();
+    client.lookup(&ModuleVersion::parse("example.com/hello@v1.1.0").unwrap()).await.unwrap();
+    let innocent = ModuleVersion::parse("example.com/dep/v2@v2.0.1").unwrap();
+    {
+        let mut script = bench.script();
+        let size = usize::try_from(script.world.size()).unwrap();
+        let fork = script.world.fork(size - 100, 200);
+        let honest = std::mem::replace(&mut script.world, fork);
+        script.other = Some((innocent.clone(), honest));
+        script.slow = Some(("/tile/", Duration::from_millis(400)));
+    }
+    // While the one under the other head is proved, an honest reply arrives, for which all tiles are stored; and then one more of
+    // the other history.
+    let (first, last) = (hello(), ModuleVersion::parse("example.com/Upper/CaseMod@v1.2.3").unwrap());
+    let later = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        tokio::join!(client.lookup(&innocent), client.lookup(&last))
+    };
+    let (first, (innocent, last)) = tokio::join!(client.lookup(&first), later);
+    for answer in [first, innocent, last] {
+        assert_eq!(answer.unwrap_err().fault(), Fault::Misbehaviour);
+    }
 }
 
 #[tokio::test(start_paused = true)]
