@@ -219,8 +219,7 @@ impl StateDir {
     /// The stored bytes of a tile, by its name without the width (`tile/8/0/x001/234`), if they are `enough`. The caller
     /// authenticates them.
     pub(crate) fn tile(&self, name: &str, enough: impl Fn(&[u8]) -> bool) -> Result<Option<Vec<u8>>, StoreError> {
-        let among_many = self.tiles.get(name)?.and_then(|text| STANDARD.decode(text).ok());
-        match among_many.filter(|bytes| bytes.len() <= MAX_TILE_LEN && enough(bytes)) {
+        match self.tile_among_many(name)?.filter(|bytes| enough(bytes)) {
             Some(bytes) => Ok(Some(bytes)),
             None => Ok(self.read(&flat("tile", name), MAX_TILE_LEN)?.filter(|bytes| enough(bytes))),
         }
@@ -230,22 +229,45 @@ impl StateDir {
         self.try_to_write_authenticated(&flat("tile", name), bytes);
     }
 
-    /// Stores tiles by their names without the width.
+    /// Stores tiles by their names without the width. A reader looks at the lines first, so a tile with a wrong line replaces it
+    /// by a line; if there is no room, the file is removed: all in it can be requested again.
     pub(crate) fn set_tiles(&self, tiles: &[(String, Bytes)]) {
         let lines = || tiles.iter().map(|(name, bytes)| (name.clone(), STANDARD.encode(bytes)));
-        self.set_many(&self.tiles, lines, || tiles.iter().for_each(|(name, bytes)| self.set_tile(name, bytes)));
+        let is_hidden = |(name, bytes): &(String, Bytes)| {
+            // A narrower line hides nothing.
+            let line = self.tile_among_many(name).ok().flatten();
+            line.is_some_and(|line| !bytes.starts_with(&line))
+        };
+        let any_hidden = || tiles.iter().any(is_hidden);
+        if self.set_together(&self.tiles, any_hidden, lines) {
+            return;
+        }
+        if any_hidden() {
+            self.options.try_to(|| self.tiles.remove());
+        }
+        for (name, bytes) in tiles {
+            self.set_tile(name, bytes);
+        }
     }
 
-    /// A record with its proof, by the escaped `path@version`, from among many. The caller verifies it.
-    pub(crate) fn record_among_many(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    fn tile_among_many(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let bytes = self.tiles.get(name)?.and_then(|text| STANDARD.decode(text).ok());
+        Ok(bytes.filter(|bytes| bytes.len() <= MAX_TILE_LEN))
+    }
+
+    /// What `open` verifies and returns of a record with its proof, by the escaped `path@version`. A record among many comes
+    /// before one that was stored alone.
+    pub(crate) fn record<T>(
+        &self,
+        name: &str,
+        mut open: impl FnMut(&[u8]) -> Option<T>,
+    ) -> Result<Option<T>, StoreError> {
         let mut bundle = self.records.get(name)?.filter(|bundle| bundle.len() <= MAX_BUNDLE_LEN);
         bundle.iter_mut().flatten().filter(|byte| **byte == b'\t').for_each(|byte| *byte = b'\n');
-        Ok(bundle)
-    }
-
-    /// A record with its proof that was stored alone. The caller verifies it.
-    pub(crate) fn record(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.read(&flat("record", name), MAX_BUNDLE_LEN)
+        if let Some(opened) = bundle.and_then(|bundle| open(&bundle)) {
+            return Ok(Some(opened));
+        }
+        Ok(self.read(&flat("record", name), MAX_BUNDLE_LEN)?.and_then(|bundle| open(&bundle)))
     }
 
     /// Whether there is a record whose name begins with `start`. A long name is stored as its hash, so each of those may match.
@@ -283,28 +305,27 @@ impl StateDir {
     pub(crate) fn set_records(&self, records: &[(String, String)]) {
         // Neither a signed note nor base64 has a tab, so the line ends come back as they were.
         let lines = || records.iter().map(|(name, bundle)| (name.clone(), bundle.replace('\n', "\t")));
-        self.set_many(&self.records, lines, || {
+        if !self.set_together(&self.records, || false, lines) {
             for (name, bundle) in records {
                 self.set_record(name, bundle);
             }
-        });
+        }
     }
 
-    /// Stores authenticated values together, or one by one if they are few or there is no more room.
-    fn set_many<L: ExactSizeIterator<Item = (String, String)>>(
+    /// Appends authenticated values to a file, if they are many or must be there. Returns whether they are stored: there may be no
+    /// more room.
+    fn set_together<L: ExactSizeIterator<Item = (String, String)>>(
         &self,
         together: &LineFile,
+        must_be: impl FnOnce() -> bool,
         lines: impl FnOnce() -> L,
-        one_by_one: impl FnOnce(),
-    ) {
+    ) -> bool {
         let lines = lines();
         let mut is_stored = false;
-        if lines.len() >= MANY {
+        if lines.len() >= MANY || must_be() {
             self.options.try_to(|| together.append(lines).map(|had_room| is_stored = had_room));
         }
-        if !is_stored {
-            one_by_one();
-        }
+        is_stored
     }
 
     fn try_to_write_authenticated(&self, name: &str, bytes: &[u8]) {
@@ -436,11 +457,11 @@ mod tests {
         let long = |last: char| format!("a.example/{}/{last}@v1.0.0", vec!["element"; 60].join("/"));
         let names = ["a.example/x/y@v1.0.0", "a.example/x@v1.0.0", &long('a'), &long('b')];
         for name in names {
-            assert_eq!(state.record(name).unwrap(), None);
+            assert_eq!(state.record(name, |bundle| Some(bundle.to_vec())).unwrap(), None);
             state.set_record(name, name);
         }
         for name in names {
-            assert_eq!(state.record(name).unwrap(), Some(name.as_bytes().to_vec()));
+            assert_eq!(state.record(name, |bundle| Some(bundle.to_vec())).unwrap(), Some(name.as_bytes().to_vec()));
         }
     }
 
@@ -467,6 +488,32 @@ mod tests {
         for written in ["who", "whole", "whole, and wider"] {
             state.set_tile("tile/8/0/000", written.as_bytes());
             assert_eq!(state.tile("tile/8/0/000", |_| true).unwrap(), Some(written.as_bytes().to_vec()));
+        }
+    }
+
+    #[test]
+    fn a_wrong_line_does_not_hide_the_tile_that_is_stored_after_it() {
+        for has_room in [true, false] {
+            let all = tempfile::tempdir().unwrap();
+            let state = state(all.path(), "a.example", "k");
+            let name = |nth: usize| format!("tile/8/0/{nth:03}");
+            let stored = |nth: usize| state.tile(&name(nth), |_| true).unwrap();
+            let set =
+                |nth: usize, bytes: &'static str| state.set_tiles(&[(name(nth), Bytes::from_static(bytes.as_bytes()))]);
+            let tiles: Vec<_> = (0..MANY).map(|nth| (name(nth), Bytes::from_static(b"wrong"))).collect();
+            state.set_tiles(&tiles);
+            let file = state.dir.join(TILES);
+            let len = || file.metadata().map_or(0, |found| found.len());
+            let before = len();
+            // A wider tile that begins with the line is a file of its own.
+            set(1, "wrong, and wider");
+            assert_eq!(len(), before);
+            if !has_room {
+                fs::File::options().write(true).open(&file).unwrap().set_len(64 << 20).unwrap();
+            }
+            set(0, "right");
+            assert_eq!(stored(0).as_deref(), Some(&b"right"[..]));
+            assert_eq!(len() > before, has_room);
         }
     }
 

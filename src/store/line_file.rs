@@ -5,7 +5,7 @@
 //! begins with a line end, so that a torn line before it costs only itself. The last line with a name counts.
 
 use std::collections::HashMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
@@ -23,6 +23,9 @@ const MAX_LEN: u64 = 64 << 20;
 const MAX_LINE: u64 = 3 << 20;
 /// Bytes for one read while the names are found.
 const BLOCK: usize = 256 << 10;
+/// Names that are remembered: more than twice the records for which the file has room. A file with more was not written by this
+/// program.
+const MAX_NAMES: usize = 100_000;
 
 /// A file of lines. Clones share the positions of the lines, which are found when they are first needed.
 #[derive(Clone, Debug)]
@@ -38,6 +41,8 @@ struct Lines {
     file: File,
     /// All before it was looked through.
     read_to: u64,
+    /// The length then. What is between the two is the beginning of a line.
+    seen: u64,
     texts: HashMap<Box<str>, Place>,
 }
 
@@ -54,13 +59,7 @@ impl LineFile {
 
     /// The text with this name. The caller authenticates it.
     pub(super) fn get(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let text = self.with(|lines| {
-            let Some(place) = lines.texts.get(name) else { return Ok(None) };
-            let mut text = vec![0; place.len];
-            lines.file.read_exact_at(&mut text, place.offset)?;
-            Ok(Some(text))
-        });
-        Ok(text?.flatten())
+        Ok(self.with(|lines| lines.text(name))?.flatten())
     }
 
     /// Whether there is a line with such a name.
@@ -84,6 +83,14 @@ impl LineFile {
         Ok(true)
     }
 
+    /// Removes the file with all its values.
+    pub(super) fn remove(&self) -> Result<(), StoreError> {
+        match fs::remove_file(&self.path) {
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(StoreError::new("remove", &self.path, cause)),
+            _ => Ok(()),
+        }
+    }
+
     /// Looks at the lines, with those that this or another process has added; `None` without a file.
     fn with<T>(&self, look: impl FnOnce(&Lines) -> io::Result<T>) -> Result<Option<T>, StoreError> {
         let failed = |cause| StoreError::new("read", &self.path, cause);
@@ -93,11 +100,14 @@ impl LineFile {
             None => None,
         };
         if len.is_none() {
-            *found = open(&self.path).map_err(failed)?.map(|file| Lines { file, read_to: 0, texts: HashMap::new() });
+            let file = open(&self.path).map_err(failed)?;
+            *found = file.map(|file| Lines { file, read_to: 0, seen: 0, texts: HashMap::new() });
         }
         let Some(lines) = &mut *found else { return Ok(None) };
-        if len != Some(lines.read_to) {
+        let len = len.map_or_else(|| Ok(lines.file.metadata()?.len()), Ok).map_err(failed)?;
+        if len != lines.seen {
             lines.read_on().map_err(failed)?;
+            lines.seen = len;
         }
         look(lines).map(Some).map_err(failed)
     }
@@ -108,6 +118,16 @@ impl Lines {
     fn len_at_its_path(&self) -> io::Result<Option<u64>> {
         let found = self.file.metadata()?;
         Ok(Some(found.len()).filter(|len| found.nlink() > 0 && *len >= self.read_to))
+    }
+
+    fn text(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
+        let Some(place) = self.texts.get(name) else { return Ok(None) };
+        let mut text = vec![0; place.len];
+        match self.file.read_exact_at(&mut text, place.offset) {
+            // It was made shorter just now.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+            read => read.map(|()| Some(text)),
+        }
     }
 
     /// Finds the lines that were added.
@@ -127,7 +147,11 @@ impl Lines {
                 && let Ok(name) = str::from_utf8(&line[..tab])
             {
                 let place = Place { offset: self.read_to + tab as u64 + 1, len: line.len() - tab - 1 };
-                self.texts.insert(name.into(), place);
+                if let Some(known) = self.texts.get_mut(name) {
+                    *known = place;
+                } else if self.texts.len() < MAX_NAMES {
+                    self.texts.insert(name.into(), place);
+                }
             }
             self.read_to += len;
         }
@@ -139,7 +163,6 @@ impl Lines {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-    use std::fs;
     use std::io::Write;
     use std::path::Path;
 
@@ -206,6 +229,45 @@ mod tests {
         assert_eq!(texts(&lines, &["a", "b"]), [None, Some("3".to_owned())]);
         fs::write(&path, "b\t5\n").unwrap();
         assert_eq!(texts(&lines, &["b", "c"]), [Some("5".to_owned()), None]);
+    }
+
+    #[test]
+    fn an_unended_tail_is_read_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lines");
+        let lines = file(&path);
+        fs::write(&path, "a\t1\nb\t2").unwrap();
+        assert_eq!(texts(&lines, &["a", "b"]), [Some("1".to_owned()), None]);
+        // The length is the same, so this is not seen until there is more.
+        fs::write(&path, "a\t1\nb\t\n").unwrap();
+        assert_eq!(texts(&lines, &["b"]), [None]);
+        add(&lines, &[("c", "3")]);
+        assert_eq!(texts(&lines, &["b", "c"]), [Some(String::new()), Some("3".to_owned())]);
+    }
+
+    #[test]
+    fn names_have_a_limit_and_known_ones_still_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lines");
+        let text: String = (0..=MAX_NAMES).map(|nth| format!("n{nth}\t1\n")).collect();
+        fs::write(&path, text).unwrap();
+        let lines = file(&path);
+        add(&lines, &[("n0", "2")]);
+        let (last, first_over) = (format!("n{}", MAX_NAMES - 1), format!("n{MAX_NAMES}"));
+        assert_eq!(texts(&lines, &["n0", &last, &first_over]), [Some("2".to_owned()), Some("1".to_owned()), None]);
+    }
+
+    #[test]
+    fn a_file_that_is_made_shorter_while_it_is_read_has_no_such_text() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lines");
+        let lines = file(&path);
+        add(&lines, &[("a", "1"), ("b", "2")]);
+        let text = lines.with(|found| {
+            fs::write(&path, "\n").unwrap();
+            found.text("b")
+        });
+        assert_eq!(text.unwrap(), Some(None));
     }
 
     #[test]

@@ -95,8 +95,9 @@ impl ProxyTree {
         Ok(file)
     }
 
-    /// Stores a checked `.info`, and replaces an older one. A failure is only logged: the `.info` can be downloaded again. It is
-    /// not synced: it is checked whenever it is read, and a torn one is treated as missing.
+    /// Stores a checked `.info`, and replaces an older one. A failure is only logged. It is not synced: it is checked whenever it is
+    /// read, and a torn one is treated as missing. If its source has it no more (an import without a network, a private module
+    /// whose repository is gone), what a failure or a power cut loses must be imported again.
     pub(crate) fn try_to_keep(&self, artifact: &Artifact, body: &[u8]) {
         self.options.try_to(|| {
             let mut staged = self.staging.file()?;

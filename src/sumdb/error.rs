@@ -152,6 +152,10 @@ impl SumdbError {
                 _,
                 HttpError::Timeout { .. } | HttpError::Slow { .. } | HttpError::Unconnected { silent: true, .. },
             ) => Fault::Timeout,
+            Self::Unreachable(_, HttpError::Setup(_))
+            | Self::Contention(_)
+            | Self::DamagedHead(..)
+            | Self::Cancelled(_) => Fault::Host,
             Self::Missing(..)
             | Self::Unreachable(..)
             | Self::Offline(_)
@@ -160,7 +164,6 @@ impl SumdbError {
             | Self::NotTheDatabase { .. }
             | Self::WrongRecord(..) => Fault::Upstream,
             Self::Fork(..) => Fault::Misbehaviour,
-            Self::Contention(_) | Self::DamagedHead(..) | Self::Cancelled(_) => Fault::Host,
             Self::Store(error) => error.fault(),
         }
     }

@@ -37,10 +37,13 @@ impl Inclusion {
 
     async fn of(client: &Client, record: &ModuleRecord) -> Shared<Self> {
         let (name, key) = (escaped(record.module()), client.database().key().clone());
-        let stored = blocking(&client.state, move |state| Ok(state.record(&name)?)).await?;
-        let opened = stored.and_then(|bundle| tlog::bundle::open_with_proof(&bundle, SUMDB_ORIGIN, &key).ok());
-        let (proof, head) = match opened.filter(|(stored, ..)| stored.text() == record.proven().text()) {
-            Some((_, head, proof)) => (proof, head),
+        let text = record.proven().text().to_owned();
+        let opened = move |bundle: &[u8]| {
+            let (stored, head, proof) = tlog::bundle::open_with_proof(bundle, SUMDB_ORIGIN, &key).ok()?;
+            (stored.text() == text).then_some((proof, head))
+        };
+        let (proof, head) = match blocking(&client.state, move |state| Ok(state.record(&name, opened)?)).await? {
+            Some(stored) => stored,
             None => Self::of_tiles(client, record).await?,
         };
         let unverified = |error: ProofError| {
@@ -53,7 +56,7 @@ impl Inclusion {
         Ok(Self { id, leaf, steps, head: *head.head(), signer: head.key().name().to_owned() })
     }
 
-    /// The proof under the trusted head, for a data folder in which nothing could be stored.
+    /// The proof under the trusted head, for a data folder that has no valid one.
     async fn of_tiles(client: &Client, record: &ModuleRecord) -> Shared<(InclusionProof, tlog::SignedCheckpoint)> {
         let (head, id) = (client.head().await?, record.proven().id());
         let leaf = tlog::Node { level: 0, index: id.get() };

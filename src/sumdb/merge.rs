@@ -115,9 +115,14 @@ impl Merger {
         Ok(())
     }
 
-    /// Moves the head from `from` to `to`, which was proved consistent with it.
+    /// Moves the head from `from` to `to`, which was proved consistent with it. Refuses if a fork was found since the proof began:
+    /// what follows from it is not released.
     pub(super) async fn advance(self: &Arc<Self>, from: Option<Timeline>, to: SignedCheckpoint) -> Shared<Advance> {
-        blocking(self, move |merger| merger.trusted.advance(from.as_ref(), &to)).await
+        blocking(self, move |merger| match merger.fork() {
+            Some(fork) => Err(fork),
+            None => merger.trusted.advance(from.as_ref(), &to),
+        })
+        .await
     }
 
     /// Writes down that the database still shows the head of this size, so that a log that does not grow has recent

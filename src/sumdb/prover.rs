@@ -84,14 +84,11 @@ impl Prover {
         module: &ModuleVersion,
     ) -> Result<Option<ModuleRecord>, SumdbError> {
         let name = escaped(module);
-        let mut proved = |bundle: Option<Vec<u8>>| {
-            let (record, _) = opener.open(&bundle?).ok()?;
+        let proved = |bundle: &[u8]| {
+            let (record, _) = opener.open(bundle).ok()?;
             ModuleRecord::of(record, module).ok()
         };
-        match proved(self.state.record_among_many(&name)?) {
-            Some(record) => Ok(Some(record)),
-            None => Ok(proved(self.state.record(&name)?)),
-        }
+        Ok(self.state.record(&name, proved)?)
     }
 
     /// Prepares requests: fails after a fork, compares the anchor, and finds the endpoints, so that a batch waits for a
@@ -177,7 +174,9 @@ impl Prover {
         }
         let answers = match timeout(TOGETHER_WITHIN, self.prove(replies, early)).await {
             Ok(Ok(answers)) => answers,
-            Ok(Err(error)) if senders.len() == 1 => vec![Err(error)],
+            Ok(Err(error)) if senders.len() == 1 || matches!(*error, SumdbError::Fork(..)) => {
+                senders.iter().map(|_| Err(Arc::clone(&error))).collect()
+            }
             // Each is proved alone.
             Ok(Err(_)) | Err(_) => return,
         };

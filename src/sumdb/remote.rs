@@ -375,9 +375,7 @@ impl EndpointError {
     /// Whether the endpoint answered, with whatever.
     fn is_answer(&self) -> bool {
         match self {
-            Self::Upstream(UpstreamError::Failed(error)) => {
-                !matches!(error, HttpError::Timeout(_) | HttpError::Unconnected { .. } | HttpError::Transport { .. })
-            }
+            Self::Upstream(UpstreamError::Failed(error)) => error.is_answer(),
             Self::Wrong(_) | Self::NoRecord(_) | Self::Upstream(_) => true,
             Self::Resting(..) | Self::NotPassedOn => false,
         }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tlog::{AuthenticTiles, Node, SignedCheckpoint, Tile, TileHeight, TilePlan};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::error::{Shared, SumdbError, blocking};
@@ -18,7 +19,7 @@ use super::remote::{Endpoint, Remote};
 use super::writes::{MANY, Writes};
 use crate::base::byte_cache::ByteCache;
 use crate::base::flight::{Cancelled, Flights};
-use crate::store::StateDir;
+use crate::store::{StateDir, StoreError};
 
 /// Tiles in memory, in bytes: enough for the right edge of a log of 60 million records and its often used upper levels (872
 /// tiles of level 1).
@@ -27,6 +28,9 @@ const MEMORY: u64 = 8 << 20;
 const TILE: u64 = 8 << 10;
 /// Concurrent requests for one plan. A plan for one record has about six tiles, one for a whole go.sum some hundreds.
 const AT_ONCE: usize = 512;
+/// Concurrent early requests, for all plans. With the lookups of one batch (512) and the tiles of the plan before it (512) they
+/// are fewer than the requests that a source lets run and wait (512 and 1,000), so none is refused as one too many.
+const EARLY_AT_ONCE: usize = 256;
 
 #[derive(Clone)]
 pub(super) struct Tiles {
@@ -36,6 +40,8 @@ pub(super) struct Tiles {
     memory: Arc<ByteCache<(u8, u64), Bytes>>,
     /// By the span of time too (`Remote::span`).
     flights: Flights<(Tile, u64), Shared<Bytes>>,
+    /// Places of early requests.
+    early: Arc<Semaphore>,
     writes: Writes,
 }
 
@@ -59,14 +65,22 @@ impl EarlyTiles {
         let new: Vec<Tile> = wanted.into_iter().filter(|tile| self.requested.insert(*tile)).collect();
         if !new.is_empty() {
             let tiles = tiles.clone();
-            self.requests.spawn(async move { tiles.find(new).await });
+            self.requests.spawn(async move { tiles.find(new, Some(&tiles.early)).await });
         }
     }
 
-    /// Takes the tiles that were requested, once all have an answer.
-    async fn arrive(&mut self) -> Shared<()> {
-        while let Some(found) = self.requests.join_next().await {
-            self.found.extend(found.map_err(|_| SumdbError::from(Cancelled))?);
+    /// Takes tiles that were requested, until all of `wanted` among them have an answer.
+    async fn arrive(&mut self, wanted: &[Tile]) -> Shared<()> {
+        let under_way = |tile: &&Tile| self.requested.contains(*tile) && !self.found.contains_key(*tile);
+        let mut missing: HashSet<Tile> = wanted.iter().filter(under_way).copied().collect();
+        while !missing.is_empty()
+            && let Some(found) = self.requests.join_next().await
+        {
+            let found = found.map_err(|_| SumdbError::from(Cancelled))?;
+            for (tile, _) in &found {
+                missing.remove(tile);
+            }
+            self.found.extend(found);
         }
         Ok(())
     }
@@ -75,7 +89,8 @@ impl EarlyTiles {
 impl Tiles {
     pub(super) fn new(state: Arc<StateDir>, remote: Remote, writes: Writes) -> Self {
         let memory = Arc::new(ByteCache::new(MEMORY, TILE));
-        Self { state, remote, memory, flights: Flights::default(), writes }
+        let early = Arc::new(Semaphore::new(EARLY_AT_ONCE));
+        Self { state, remote, memory, flights: Flights::default(), early, writes }
     }
 
     /// The authenticated bytes of `tile`, if they are in memory.
@@ -87,7 +102,7 @@ impl Tiles {
     /// The tiles of a plan. Those that were requested `early` are not requested again.
     pub(super) async fn authentic(&self, plan: &TilePlan, early: &mut EarlyTiles) -> Shared<AuthenticTiles> {
         let others = plan.tiles().iter().filter(|tile| !early.requested.contains(tile)).copied().collect();
-        let (others, arrived) = tokio::join!(self.find(others), early.arrive());
+        let (others, arrived) = tokio::join!(self.find(others, None), early.arrive(plan.tiles()));
         arrived?;
         early.found.extend(others);
         let found = plan.tiles().iter().map(|tile| match early.found.get(tile) {
@@ -135,47 +150,50 @@ impl Tiles {
         let mut new = Vec::new();
         for (tile, bytes) in tiles.tiles() {
             if self.in_memory(tile).is_none() {
-                let bytes = Bytes::copy_from_slice(bytes);
-                self.memory.insert((tile.level(), tile.index()), bytes.clone(), bytes.len());
-                new.push((*tile, bytes));
+                new.push((*tile, Bytes::copy_from_slice(bytes)));
             }
         }
         let store = |state: &StateDir, new: Vec<(Tile, Bytes)>| {
-            let is_new = |(tile, bytes): &(Tile, Bytes)| {
-                let same = |stored: &[u8]| tile.cut(stored) == Some(bytes.as_ref());
-                matches!(state.tile(&tile.full().to_string(), same), Ok(None))
-            };
+            let is_new = |(tile, bytes): &(Tile, Bytes)| !is_stored(tile, bytes, &stored(state, tile));
             let new = new.into_iter().filter(is_new).map(|(tile, bytes)| (tile.full().to_string(), bytes));
             state.set_tiles(&new.collect::<Vec<_>>());
         };
-        let state = Arc::clone(&self.state);
+        let (state, kept) = (Arc::clone(&self.state), new.clone());
         match new.len() {
-            0 => Ok(()),
+            0 => {}
             1..MANY => {
                 let write = move |state: &StateDir| {
                     store(state, new);
                     Ok(())
                 };
-                blocking(&self.state, write).await
+                blocking(&self.state, write).await?;
             }
-            _ => {
-                self.writes.start(move || store(&state, new)).await;
-                Ok(())
-            }
+            _ => self.writes.start(move || store(&state, new)).await,
         }
+        // What is in memory is not stored again. So it is there only now: the write has begun, even if the caller gave up.
+        for (tile, bytes) in kept {
+            let len = bytes.len();
+            self.memory.insert((tile.level(), tile.index()), bytes, len);
+        }
+        Ok(())
     }
 
-    /// The tiles from memory, from disk, or from the database.
-    async fn find(&self, tiles: Vec<Tile>) -> Vec<(Tile, Found)> {
+    /// The tiles from memory, from disk, or from the database; with `places`, each request needs one.
+    async fn find(&self, tiles: Vec<Tile>, places: Option<&Semaphore>) -> Vec<(Tile, Found)> {
         let cached = match self.cached(&tiles).await {
             Ok(cached) => cached,
             Err(error) => return tiles.into_iter().map(|tile| (tile, Err(Arc::clone(&error)))).collect(),
         };
         let found = tiles.into_iter().zip(cached).map(|(tile, cached)| async move {
-            match cached {
-                Some(bytes) => (tile, Ok((bytes, true))),
-                None => (tile, self.fetch(tile).await.map(|bytes| (bytes, false))),
+            if let Some(bytes) = cached {
+                return (tile, Ok((bytes, true)));
             }
+            let _place = match places {
+                // The semaphore is never closed.
+                Some(places) => places.acquire().await.ok(),
+                None => None,
+            };
+            (tile, self.fetch(tile).await.map(|bytes| (bytes, false)))
         });
         stream::iter(found).buffer_unordered(AT_ONCE).collect().await
     }
@@ -189,8 +207,7 @@ impl Tiles {
         let tiles = tiles.to_vec();
         blocking(&self.state, move |state| {
             for (tile, bytes) in tiles.iter().zip(&mut cached).filter(|(_, bytes)| bytes.is_none()) {
-                let stored = state.tile(&tile.full().to_string(), |stored| tile.cut(stored).is_some())?;
-                *bytes = stored.and_then(|stored| tile.cut(&stored).map(Bytes::copy_from_slice));
+                *bytes = stored(state, tile)?.and_then(|stored| tile.cut(&stored).map(Bytes::copy_from_slice));
             }
             Ok(cached)
         })
@@ -211,5 +228,40 @@ impl Tiles {
 
     fn refused(&self, plan: &TilePlan, error: tlog::TileError) -> SumdbError {
         self.remote.database.unverified(format!("tiles of the tree of {} records", plan.head().size), error)
+    }
+}
+
+/// What is stored of a tile, and is as wide. It may be wrong.
+fn stored(state: &StateDir, tile: &Tile) -> Result<Option<Vec<u8>>, StoreError> {
+    state.tile(&tile.full().to_string(), |stored| tile.cut(stored).is_some())
+}
+
+/// Whether these bytes are what a reader gets. If that is unknown, they are stored again.
+fn is_stored(tile: &Tile, bytes: &[u8], stored: &Result<Option<Vec<u8>>, StoreError>) -> bool {
+    matches!(stored, Ok(Some(stored)) if tile.cut(stored) == Some(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::io;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn a_tile_that_cannot_be_read_or_is_wrong_is_stored_again() {
+        let tile = Tile::in_tree(TileHeight::SUMDB, 0, 0, tlog::TreeSize::new(1).unwrap()).unwrap();
+        let unreadable = StoreError::new("read", Path::new("tile"), io::Error::other("a fault of the disk"));
+        for (stored, expected) in [
+            (Ok(Some(vec![1; 32])), true),
+            (Ok(Some(vec![1; 64])), true),
+            (Ok(Some(vec![2; 32])), false),
+            (Ok(None), false),
+            (Err(unreadable), false),
+        ] {
+            assert_eq!(is_stored(&tile, &[1; 32], &stored), expected, "{stored:?}");
+        }
     }
 }

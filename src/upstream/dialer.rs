@@ -41,18 +41,20 @@ struct Inside(String, IpAddr);
 #[derive(Debug)]
 pub(super) enum Unanswered {
     /// There is no client: it is built at the first request.
-    NoClient(DialerError),
+    NoClient(Arc<DialerError>),
     /// The address is internal, hence forbidden. The message is only for the log: it tells the address of an internal name.
     Inside(String),
     Failed(reqwest::Error),
 }
 
+type Built = Result<(reqwest::Client, Roots), Arc<DialerError>>;
+
 /// Sends requests. Cheap to clone; clones share connections.
 #[derive(Clone, Debug)]
 pub(super) struct Dialer {
     /// Made when first needed, with the roots that it has: to read the certificates of a machine takes longer than an audit of
-    /// what is stored.
-    anywhere: Arc<OnceCell<(reqwest::Client, Roots)>>,
+    /// what is stored. An error stays: the variables of this process do not change.
+    anywhere: Arc<OnceCell<Built>>,
     /// Made when first needed. It does not share connections with `anywhere`, which does not check addresses.
     outside: Arc<OnceCell<reqwest::Client>>,
     pub(super) proxies: Arc<ProxyVariables>,
@@ -80,7 +82,7 @@ impl Dialer {
     ) -> Result<Self, DialerError> {
         let dialer = Self::when_needed(timeouts, Arc::clone(proxies), network, None);
         let built = dialer.build()?;
-        Ok(Self { anywhere: Arc::new(OnceCell::new_with(Some(built))), ..dialer })
+        Ok(Self { anywhere: Arc::new(OnceCell::new_with(Some(Ok(built)))), ..dialer })
     }
 
     /// The same, but the roots are read at the first request. With other roots than these only if they are given.
@@ -100,7 +102,7 @@ impl Dialer {
 
     /// The roots, once they were read.
     pub(super) fn known_roots(&self) -> Option<Roots> {
-        self.anywhere.get().map(|(_, roots)| *roots).or(self.wanted_roots)
+        self.anywhere.get().and_then(|built| built.as_ref().ok()).map(|(_, roots)| *roots).or(self.wanted_roots)
     }
 
     /// Builds the client. Blocks on the certificates, some milliseconds.
@@ -121,7 +123,8 @@ impl Dialer {
     }
 
     async fn client(&self) -> Result<&(reqwest::Client, Roots), Unanswered> {
-        self.anywhere.get_or_try_init(|| async { self.build() }).await.map_err(Unanswered::NoClient)
+        let built = self.anywhere.get_or_init(|| async { self.build().map_err(Arc::new) }).await;
+        built.as_ref().map_err(|error| Unanswered::NoClient(Arc::clone(error)))
     }
 
     pub(super) async fn get(&self, url: &Url, headers: HeaderMap) -> Result<reqwest::Response, Unanswered> {

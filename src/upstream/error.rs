@@ -130,10 +130,10 @@ impl UpstreamError {
             Self::Failed(
                 HttpError::Timeout { .. } | HttpError::Slow { .. } | HttpError::Unconnected { silent: true, .. },
             ) => Fault::Timeout,
+            Self::Failed(HttpError::Setup(_)) | Self::Io { .. } => Fault::Host,
             // Another source may have what one source does not have.
             Self::NotFound(_) | Self::Failed(_) | Self::Source(..) => Fault::Upstream,
             Self::Direct(error) => error.fault(),
-            Self::Io { .. } => Fault::Host,
         }
     }
 

@@ -22,7 +22,7 @@ pub(crate) async fn post(
     let mut all: HeaderMap = headers.iter().filter_map(valid).collect();
     all.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let response = dialer.post(url, all, body).await.map_err(|error| match error {
-        Unanswered::NoClient(error) => HttpError::setup(&error),
+        Unanswered::NoClient(error) => HttpError::setup(&*error),
         Unanswered::Failed(error) => HttpError::transport(&shown, &error.without_url()),
         Unanswered::Inside(why) => HttpError::Redirect { url: shown.clone(), cause: why },
     })?;

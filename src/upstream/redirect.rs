@@ -42,7 +42,7 @@ pub(super) async fn follow(
                      followed; if it may do so, set redirects-inside = true in its [[upstream]] or [[private]]",
                 )
             }
-            Unanswered::NoClient(error) => HttpError::setup(&error),
+            Unanswered::NoClient(error) => HttpError::setup(&*error),
             Unanswered::Failed(error) => {
                 let error = HttpError::transport(&asked, &error).through(dialer.proxies.proxy(&url));
                 without_quotes(error, elsewhere)

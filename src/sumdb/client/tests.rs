@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test may touch the world, and panic")]
 
 mod batches;
+mod forks;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -34,6 +35,8 @@ struct Answers {
     /// How often another process moves the head by one record during a tile request.
     moves: u64,
     state: Option<Arc<StateDir>>,
+    /// Lookups of this module are answered from this world.
+    other: Option<(ModuleVersion, World)>,
     /// Answers to requests for such a path take this long.
     slow: Option<(&'static str, Duration)>,
     /// The requests: endpoint and path.
@@ -48,7 +51,11 @@ impl Answers {
             DatabaseRequest::Supported => Some(Vec::new()),
             DatabaseRequest::Latest => world.head_at(size).map(String::into_bytes),
             DatabaseRequest::Lookup(_) if self.absent => None,
-            DatabaseRequest::Lookup(module) => world.lookup(module, size).map(String::into_bytes),
+            DatabaseRequest::Lookup(module) => {
+                let other = self.other.as_ref().filter(|(of, _)| of == module);
+                let world = other.map_or(world, |(_, world)| world);
+                world.lookup(module, world.size()).map(String::into_bytes)
+            }
             DatabaseRequest::Tile(tile) => world.tile(tile),
         };
         let mut found = found?;
@@ -100,8 +107,8 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let (absent, lies, moves, state, slow, asked) = (false, None, 0, None, None, Vec::new());
-        let script = Answers { world: World::demo(), absent, lies, moves, state, slow, asked };
+        let (absent, lies, moves, state, other, slow, asked) = (false, None, 0, None, None, None, Vec::new());
+        let script = Answers { world: World::demo(), absent, lies, moves, state, other, slow, asked };
         let clock = Clock::seeded(SystemTime::UNIX_EPOCH + Duration::from_secs(1_780_000_000));
         Self { folder: tempfile::tempdir().unwrap(), script: Shared(Arc::new(Mutex::new(script))), clock }
     }
@@ -241,30 +248,6 @@ async fn an_endpoint_with_wrong_tiles_is_found_and_avoided() {
     let other = ModuleVersion::parse("example.com/dep/v2@v2.0.1").unwrap();
     client.lookup(&other).await.unwrap();
     assert!(bench.script().asked.iter().all(|(endpoint, _)| *endpoint == 1), "{:?}", bench.script().asked);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_fork_writes_evidence_and_stops_new_proofs() {
-    let bench = Bench::new();
-    let client = bench.client();
-    client.lookup(&hello()).await.unwrap();
-    let size = usize::try_from(bench.script().world.size()).unwrap();
-    let fork = bench.script().world.fork(size - 100, 200);
-    bench.script().world = fork;
-    let kept = bench.tiles();
-    assert!(!kept.is_empty());
-    assert_eq!(client.refresh().await.unwrap_err().fault(), Fault::Misbehaviour);
-    let evidence = std::fs::read_to_string(client.fork().unwrap()).unwrap();
-    assert!(evidence.starts_with("sumgate fork evidence v1\n"), "{evidence}");
-    assert_eq!(bench.tiles(), kept, "no tile of the other history is kept");
-    bench.script().asked.clear();
-    let other = ModuleVersion::parse("example.com/dep/v2@v2.0.1").unwrap();
-    // Also in a later process. What was proved before stays proved.
-    for client in [client, bench.client()] {
-        assert_eq!(client.lookup(&other).await.unwrap_err().fault(), Fault::Misbehaviour);
-        client.lookup(&hello()).await.unwrap();
-    }
-    assert_eq!(bench.script().asked, Vec::new());
 }
 
 #[tokio::test(start_paused = true)]

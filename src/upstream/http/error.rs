@@ -86,6 +86,9 @@ pub enum HttpError {
         /// There was no answer to the handshake.
         silent: bool,
     },
+    /// There is no client, for this reason: the settings of this machine do not allow one.
+    #[error("HTTP client: {0}")]
+    Setup(String),
     /// The connection failed.
     #[error("{url}: {cause}")]
     Transport {
@@ -131,6 +134,7 @@ impl HttpError {
             | Self::Slow { .. }
             | Self::TooLarge { .. }
             | Self::Offline { .. }
+            | Self::Setup(_)
             | Self::Redirect { .. } => false,
         }
     }
@@ -149,6 +153,11 @@ impl HttpError {
         matches!(self, Self::Timeout(_) | Self::Transport { .. } | Self::Slow { .. })
     }
 
+    /// Whether the server answered, with whatever.
+    pub(crate) fn is_answer(&self) -> bool {
+        !matches!(self, Self::Timeout(_) | Self::Unconnected { .. } | Self::Transport { .. } | Self::Setup(_))
+    }
+
     /// What is wrong, without the URL.
     pub fn why(&self) -> String {
         match self {
@@ -160,6 +169,7 @@ impl HttpError {
             | Self::TooLarge { .. }
             | Self::Coding { .. }
             | Self::Slow { .. }
+            | Self::Setup(_)
             | Self::Offline(_) => self.to_string(),
         }
     }
@@ -171,7 +181,7 @@ impl HttpError {
 
     /// That there is no client.
     pub(in crate::upstream) fn setup(error: &(dyn std::error::Error + 'static)) -> Self {
-        Self::Transport { url: "HTTP client".to_owned(), cause: in_full(error) }
+        Self::Setup(in_full(error))
     }
 
     /// That the request for `url` failed.
@@ -214,5 +224,20 @@ fn last_cause(error: &reqwest::Error) -> String {
     match last.downcast_ref::<io::Error>() {
         Some(error) if error.raw_os_error().is_some() => error.kind().to_string(),
         _ => last.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::fault::Fault;
+    use crate::upstream::UpstreamError;
+
+    #[test]
+    fn settings_that_allow_no_client_are_the_fault_of_this_machine_and_do_not_pass() {
+        let error = HttpError::setup(&io::Error::other("SSL_CERT_FILE names nothing"));
+        assert_eq!(error.to_string(), "HTTP client: SSL_CERT_FILE names nothing");
+        assert!(!error.passes());
+        assert_eq!(UpstreamError::from(error).fault(), Fault::Host);
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::AtomicUsize;
 
 use super::*;
+use crate::sumdb::Inclusion;
 
 /// More than are stored one by one.
 const MODULES: usize = 40;
@@ -56,6 +57,45 @@ async fn one_changed_record_among_good_ones_is_requested_again() {
     std::fs::write(records(&bench), bytes).unwrap();
     assert_eq!(look_up(&bench, &modules).await, 1);
     assert_eq!(look_up(&bench, &modules).await, 0, "it is stored again");
+}
+
+/// The number of tiles that were requested since the last call.
+fn tiles_asked(bench: &Bench) -> usize {
+    bench.script().asked.drain(..).filter(|(_, asked)| asked.starts_with("tile/")).count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_tile_among_good_ones_is_requested_once() {
+    let (bench, modules) = many();
+    look_up(&bench, &modules).await;
+    let path = records(&bench).with_file_name("tiles");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let start = bytes.windows(13).position(|window| window == b"tile/8/0/002\t").unwrap() + 13;
+    bytes[start] = if bytes[start] == b'A' { b'B' } else { b'A' };
+    std::fs::write(&path, bytes).unwrap();
+    let tile = DatabaseRequest::parse("tile/8/0/002").unwrap();
+    let DatabaseRequest::Tile(tile) = tile else { unreachable!("{tile}") };
+    let asked = async || {
+        bench.script().asked.clear();
+        bench.client().tile(&tile).await.unwrap();
+        tiles_asked(&bench)
+    };
+    assert!(asked().await > 0);
+    assert_eq!(asked().await, 0, "it is stored again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_stored_proof_of_a_record_among_many_is_shown() {
+    let (bench, modules) = many();
+    look_up(&bench, &modules).await;
+    let proved = bench.script().world.size();
+    bench.script().world.pad(10);
+    let client = bench.client();
+    client.refresh().await.unwrap();
+    let record = client.lookup(&modules[0]).await.unwrap();
+    let databases = Databases::new(vec![client]).unwrap();
+    let inclusion = Inclusion::among(&databases, &record).await.unwrap().unwrap();
+    assert_eq!(inclusion.head.size.get(), proved, "not the trusted head");
 }
 
 #[tokio::test(start_paused = true)]
