@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use super::args::{Colour, LogFormat};
 use super::exit::Failure;
@@ -72,7 +74,8 @@ pub(super) fn start_log(default: &str) {
     let filter = log_filter(default);
     let colour = wants_colour(&io::stderr());
     // Fails only if a log was started already, which is then used.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colour).try_init();
+    let log = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_writer(io::stderr).with_ansi(colour);
+    let _ = log.finish().with(filter).try_init();
 }
 
 /// Logs as [`start_log`]. JSON has a line for each request, unless SUMGATE_LOG says otherwise.
@@ -81,16 +84,18 @@ pub(super) fn start_log_of_mirror(format: LogFormat) {
         LogFormat::Text => start_log("info"),
         LogFormat::Json => {
             let filter = log_filter("info,access=debug");
-            let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+            let log = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_writer(io::stderr);
             let json = log.json().flatten_event(true).with_current_span(false).with_span_list(false);
-            let _ = json.try_init();
+            let _ = json.finish().with(filter).try_init();
         }
     }
 }
 
-fn log_filter(default: &str) -> EnvFilter {
+/// A level, or one for each part: `warn,events=debug`. Of two that fit, the longer target decides.
+fn log_filter(default: &str) -> Targets {
     let given = std::env::var("SUMGATE_LOG").ok().filter(|text| !text.is_empty());
-    given.and_then(|text| EnvFilter::try_new(text).ok()).unwrap_or_else(|| EnvFilter::new(default))
+    let given = given.and_then(|text| text.parse().ok());
+    given.unwrap_or_else(|| default.parse().unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO)))
 }
 
 /// By default colours are used on a terminal, unless NO_COLOR is set (<https://no-color.org>).
