@@ -16,11 +16,13 @@ mod outbox;
 mod reader;
 mod recorder;
 mod signature;
+mod tally;
 
-pub(crate) use event::{Facts, Outcome};
+pub(crate) use event::{FROM_STORE, Facts, Outcome};
 pub(crate) use filter::Filter;
 pub(crate) use journal::Journal;
 pub(crate) use line::human;
 pub(crate) use notifier::{Notifier, Receiver};
 pub(crate) use reader::{Found, Reader};
 pub(crate) use recorder::Recorder;
+pub(crate) use tally::{Counts, Tally};

@@ -9,6 +9,7 @@ mod api;
 mod asset;
 mod audit;
 mod audit_html;
+mod growth;
 mod headers;
 mod layout;
 mod module_html;

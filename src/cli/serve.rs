@@ -17,7 +17,7 @@ use super::serve_settings::{Kept, ServeSettings, Serving};
 use super::{config, out};
 use crate::base::clock::Clock;
 use crate::base::request_context::RequestIds;
-use crate::events::{Journal, Notifier};
+use crate::events::{Journal, Notifier, Tally};
 use crate::mirror::{Mirror, REFUSAL_CODES, Watch, Watched, go_env_line};
 use crate::store::{Access, Modes, Store};
 use crate::sumdb::{DatabaseId, Databases};
@@ -44,7 +44,7 @@ pub(super) fn run(args: &ServeArgs, file: Result<ConfigFile, Failure>) -> Result
         let journal = Journal::start(store.events().writer(event_limits(args)), metrics.clone());
         let journal = journal.map_err(|error| Failure::host("start the event log", &error))?;
         let notifier = Notifier::new(store.root(), Clock::System);
-        let kept = Kept { journal, notifier, metrics };
+        let kept = Kept { journal, notifier, metrics, tally: Tally::new(Clock::System.steady()) };
         let serving = settings.serving(args, &store, &kept)?;
         let Serving { pipeline, options, clients, exempt, private, from, recorder, .. } = serving;
         let watched = Watched::default();

@@ -9,7 +9,7 @@ use super::serve_file::ConfigFile;
 use super::sources::{self, SourceConfig};
 use crate::base::clock::Clock;
 use crate::base::fault::Fault;
-use crate::events::{Journal, Notifier, Receiver, Recorder};
+use crate::events::{Journal, Notifier, Receiver, Recorder, Tally};
 use crate::mirror::{BasePath, Hosts, ListenAddress, Pipeline, ServerOptions, TrustedProxies};
 use crate::page;
 use crate::policy::Policy;
@@ -37,6 +37,7 @@ pub(super) struct Kept {
     pub(super) journal: Journal,
     pub(super) notifier: Notifier,
     pub(super) metrics: Metrics,
+    pub(super) tally: Tally,
 }
 
 /// What a mirror needs to serve with these settings.
@@ -81,7 +82,7 @@ impl ServeSettings {
     /// Sets up everything anew over `store`: clients of the databases, upstreams, and empty caches. What is `kept` receives the
     /// events and the numbers. Must be called in the runtime.
     pub(super) fn serving(self, args: &ServeArgs, store: &Arc<Store>, kept: &Kept) -> Result<Serving, Failure> {
-        let Kept { journal, notifier, metrics } = kept;
+        let Kept { journal, notifier, metrics, tally } = kept;
         let clients = config::clients(self.databases, &args.state.anchor, store, &self.http, self.policy.as_slice())?;
         let ttls = Ttls { absent: args.absent, fresh: args.fresh, stale: args.stale, hold: Some(args.hold.hold) };
         let router = if args.offline {
@@ -102,7 +103,7 @@ impl ServeSettings {
             notifier.stop();
         }
         let notifier = self.receiver.is_some().then(|| notifier.clone());
-        let recorder = Recorder::new(journal.clone(), notifier, Clock::System);
+        let recorder = Recorder::new(journal.clone(), notifier, tally.clone(), Clock::System);
         let events = EventLog::with_recorder(recorder.clone(), exempt.clone(), metrics.clone());
         let pipeline =
             Pipeline::new(Arc::clone(store), router, expectations, self.policy.into(), events, Clock::System);

@@ -88,6 +88,7 @@ mod offline;
 mod page;
 mod page_commands;
 mod page_hidden;
+mod page_overview;
 mod page_tools;
 mod pages;
 mod pipes;
@@ -128,7 +129,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 109] = [
+const TRIALS: [fn() -> Vec<Trial>; 110] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -206,6 +207,7 @@ const TRIALS: [fn() -> Vec<Trial>; 109] = [
     page::trials,
     page_commands::trials,
     page_hidden::trials,
+    page_overview::trials,
     page_tools::trials,
     pages::trials,
     pipes::trials,
