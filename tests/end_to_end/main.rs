@@ -102,6 +102,7 @@ mod private_logins;
 mod private_names;
 mod private_ssh;
 mod programs;
+mod progress;
 mod proxies;
 mod queries;
 mod readers;
@@ -129,7 +130,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 110] = [
+const TRIALS: [fn() -> Vec<Trial>; 111] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -220,6 +221,7 @@ const TRIALS: [fn() -> Vec<Trial>; 110] = [
     private_logins::trials,
     private_names::trials,
     private_ssh::trials,
+    progress::trials,
     proxies::trials,
     queries::trials,
     readers::trials,

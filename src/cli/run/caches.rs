@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc;
 use std::time::{Duration, SystemTime};
 
@@ -13,9 +12,10 @@ use super::{Cache, RunArgs};
 use crate::audit::{Audit, Entry, read_module_cache};
 use crate::base::bounded::text_bounded;
 use crate::base::fault::Fault;
+use crate::base::progress::Progress;
 use crate::cli::exit::Failure;
-use crate::cli::out;
 use crate::cli::policies::Policies;
+use crate::cli::{out, progress};
 use crate::finding::{Code, Finding, Severity};
 use crate::gate::seal::Sealed;
 use crate::gate::{self, CacheOrigin, CacheUse, Caches, Known, KnownFile, Outcome, RunFolder, cut, seal};
@@ -164,7 +164,9 @@ impl RunCaches {
         // Empty if `go` has not created it yet.
         let entries = if cache.join("cache/download").is_dir() {
             let goroot = go.goroot().map(Path::to_owned);
-            let work = move || read_module_cache(&cache, goroot.as_deref(), &AtomicUsize::new(0));
+            let progress = Progress::default();
+            let _line = progress::show_counted("hashing the module cache", &progress);
+            let work = move || read_module_cache(&cache, goroot.as_deref(), &progress);
             let read = spawn_blocking(work).await;
             let read = read.map_err(|error| Failure::host("read the module cache", &error))?;
             read.map_err(Failure::usage)?
@@ -175,8 +177,12 @@ impl RunCaches {
         let (databases, exempt) = (clients.clone(), exempt.clone());
         let (policy, base_policy) = (policies.now.clone(), policies.base.clone().map(|(_, policy)| policy));
         let audit = Audit { databases, exempt, at_once: AT_ONCE, policy, base_policy, now: SystemTime::now() };
-        let mut report = audit.run(&entries, &AtomicUsize::new(0)).await;
+        let progress = Progress::default();
+        progress.expect(audit.wanted(&entries).len());
+        let line = progress::show_counted("looking up the modules of the cache", &progress);
+        let mut report = audit.run(&entries, progress.counter()).await;
         audit.databases.written().await;
+        drop(line);
         // An exception may be for modules of the mirror.
         report.findings.retain(|finding| finding.code != Code::UnusedException);
         if report.misbehaviour.is_some() {
