@@ -94,6 +94,10 @@ impl Journal {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this thread does nothing else, and what it waits for is more of the same"
+)]
 fn write_all(mut messages: mpsc::Receiver<Message>, mut writer: EventWriter, lost: &Lost) {
     let is_on = writer.is_on();
     while let Some(first) = messages.blocking_recv() {

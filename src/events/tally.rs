@@ -107,6 +107,7 @@ impl Counts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::clock::Clock;
 
     fn facts(outcome: Outcome, source: &str) -> Facts {
         Facts { outcome, source: Some(source.to_owned()), ..Facts::default() }
@@ -114,7 +115,7 @@ mod tests {
 
     #[test]
     fn the_last_hour_and_day_are_counted_and_what_is_older_is_forgotten() {
-        let start = Instant::now();
+        let start = Clock::System.steady();
         let tally = Tally::new(start);
         let at = |minutes: u64| start + Duration::from_secs(60 * minutes + 30);
         tally.count(at(0), &facts(Outcome::Released, "store"));
@@ -135,7 +136,8 @@ mod tests {
 
     #[test]
     fn what_no_client_asked_for_is_not_counted() {
-        let (start, tally) = (Instant::now(), Tally::new(Instant::now()));
+        let start = Clock::System.steady();
+        let tally = Tally::new(start);
         for outcome in [Outcome::Quarantined, Outcome::Fork, Outcome::SourceDown] {
             tally.count(start, &facts(outcome, "store"));
         }

@@ -160,19 +160,7 @@ impl RunCaches {
         if self.usage.modules != CacheOrigin::Inherited {
             return Ok(true);
         }
-        let cache = self.caches.modules.clone();
-        // Empty if `go` has not created it yet.
-        let entries = if cache.join("cache/download").is_dir() {
-            let goroot = go.goroot().map(Path::to_owned);
-            let progress = Progress::default();
-            let _line = progress::show_counted("hashing the module cache", &progress);
-            let work = move || read_module_cache(&cache, goroot.as_deref(), &progress);
-            let read = spawn_blocking(work).await;
-            let read = read.map_err(|error| Failure::host("read the module cache", &error))?;
-            read.map_err(Failure::usage)?
-        } else {
-            Vec::new()
-        };
+        let entries = hashed(&self.caches.modules, go).await?;
         self.exempt = exempt.clone();
         let (databases, exempt) = (clients.clone(), exempt.clone());
         let (policy, base_policy) = (policies.now.clone(), policies.base.clone().map(|(_, policy)| policy));
@@ -334,4 +322,16 @@ fn read_key(path: &Path) -> Result<String, Failure> {
         ));
     }
     Ok(text)
+}
+
+/// What a module cache has, with its hashes. Empty if `go` has not created it yet.
+async fn hashed(cache: &Path, go: &GoEnv) -> Result<Vec<Entry>, Failure> {
+    if !cache.join("cache/download").is_dir() {
+        return Ok(Vec::new());
+    }
+    let (cache, goroot) = (cache.to_owned(), go.goroot().map(Path::to_owned));
+    let progress = Progress::default();
+    let _line = progress::show_counted("hashing the module cache", &progress);
+    let read = spawn_blocking(move || read_module_cache(&cache, goroot.as_deref(), &progress)).await;
+    read.map_err(|error| Failure::host("read the module cache", &error))?.map_err(Failure::usage)
 }
