@@ -17,7 +17,7 @@ use super::serve_settings::{Kept, ServeSettings, Serving};
 use super::{config, out};
 use crate::base::clock::Clock;
 use crate::base::request_context::RequestIds;
-use crate::events::{Journal, Notifier};
+use crate::events::{Feed, Journal, Notifier, fill};
 use crate::mirror::{Mirror, REFUSAL_CODES, Watch, Watched, go_env_line};
 use crate::store::{Access, Modes, Store};
 use crate::sumdb::{DatabaseId, Databases};
@@ -44,7 +44,9 @@ pub(super) fn run(args: &ServeArgs, file: Result<ConfigFile, Failure>) -> Result
         let journal = Journal::start(store.events().writer(event_limits(args)), metrics.clone());
         let journal = journal.map_err(|error| Failure::host("start the event log", &error))?;
         let notifier = Notifier::new(store.root(), Clock::System);
-        let kept = Kept { journal, notifier, metrics };
+        let feed = Feed::new(Clock::System.now().wall);
+        let kept = Kept { journal, notifier, feed, metrics };
+        remember(&kept.feed, &store);
         let serving = settings.serving(args, &store, &kept)?;
         let Serving { pipeline, options, clients, exempt, private, from, recorder, .. } = serving;
         let watched = Watched::default();
@@ -76,6 +78,7 @@ pub(super) fn run(args: &ServeArgs, file: Result<ConfigFile, Failure>) -> Result
         tracing::info!("stopping");
         drop(watch);
         manager.stopping();
+        kept.feed.end_streams();
         tokio::select! {
             () = mirror.stop() => {}
             // A second signal ends the program at once.
@@ -85,6 +88,16 @@ pub(super) fn run(args: &ServeArgs, file: Result<ConfigFile, Failure>) -> Result
         kept.journal.flush().await;
         Ok(Exit::Success)
     })
+}
+
+/// Puts the last events of earlier runs into the feed, while the mirror serves already.
+fn remember(feed: &Feed, store: &Arc<Store>) {
+    let (feed, store) = (feed.clone(), Arc::clone(store));
+    spawn_blocking(move || {
+        if let Err(error) = fill(&feed, store.events()) {
+            tracing::warn!("the page lacks the events of earlier runs: {error}");
+        }
+    });
 }
 
 /// Replaces the settings if they are valid. Prints which are in force, and returns it in few words.

@@ -1,8 +1,9 @@
-//! Hands events to the log and to the receiver.
+//! Hands events to the log, to the receiver and to the page.
 
 use std::sync::Arc;
 
 use super::event::{Event, Facts};
+use super::feed::Feed;
 use super::journal::Journal;
 use super::notifier::Notifier;
 use crate::base::clock::Clock;
@@ -13,12 +14,13 @@ use crate::base::request_context::RequestContext;
 pub(crate) struct Recorder {
     journal: Journal,
     notifier: Option<Notifier>,
+    feed: Feed,
     clock: Clock,
 }
 
 impl Recorder {
-    pub(crate) fn new(journal: Journal, notifier: Option<Notifier>, clock: Clock) -> Self {
-        Self { journal, notifier, clock }
+    pub(crate) fn new(journal: Journal, notifier: Option<Notifier>, feed: Feed, clock: Clock) -> Self {
+        Self { journal, notifier, feed, clock }
     }
 
     /// Something happened now, in this request of a client or without one. Never blocks.
@@ -31,6 +33,7 @@ impl Recorder {
         if let Some(notifier) = &self.notifier {
             notifier.tell(&event);
         }
+        self.feed.add(event.clone());
         self.journal.record(event);
     }
 }

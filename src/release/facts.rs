@@ -77,6 +77,7 @@ pub(super) fn not_answered(facts: Facts, why: &Why<'_>, quarantine: &[PathBuf]) 
         outcome: if why.refusal.is_some() { Outcome::Refused } else { Outcome::Failed },
         code: why.code().map(str::to_owned),
         reason: Some(in_full(why.error)),
+        advice: why.refusal.map(|(_, advice)| advice.to_owned()),
         rule: why.denial.map(|denial| denial.rule.to_string()),
         line: why.denial.map(|denial| denial.line),
         quarantine: quarantine.iter().map(|case| case.display().to_string()).collect(),
