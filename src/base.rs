@@ -16,6 +16,7 @@ pub(crate) mod nearest;
 pub(crate) mod parallel;
 #[expect(clippy::disallowed_methods, reason = "it finds programs and starts them")]
 pub mod process;
+pub mod progress;
 pub(crate) mod recent;
 pub(crate) mod request_context;
 pub(crate) mod text;

@@ -25,6 +25,7 @@ mod out;
 mod pins;
 mod policies;
 mod policy;
+mod progress;
 mod proof_drawing;
 mod random;
 mod reload;

@@ -20,8 +20,9 @@ mod reader;
 mod recorder;
 mod ring;
 mod signature;
+mod tally;
 
-pub(crate) use event::{Event, Facts, Outcome, plain_json};
+pub(crate) use event::{Event, FROM_STORE, Facts, Outcome, plain_json};
 pub(crate) use feed::{Feed, Follower, Span};
 pub(crate) use filter::{Filter, WantedModule};
 pub(crate) use history::fill;
@@ -31,3 +32,4 @@ pub(crate) use notifier::{Notifier, Receiver};
 pub(crate) use reader::{Found, Reader};
 pub(crate) use recorder::Recorder;
 pub(crate) use ring::{Entry, News};
+pub(crate) use tally::{Counts, Tally};

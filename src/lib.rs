@@ -32,3 +32,8 @@ pub mod store;
 pub mod sumdb;
 mod telemetry;
 pub mod upstream;
+
+/// The code in the guide of the libraries is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/library.md")]
+struct LibraryGuide;

@@ -36,7 +36,7 @@ pub(crate) use http::{
 pub(crate) use look::{FileHere, LogAnswer, Look, NotShown, ProvedAnswer};
 pub(crate) use metadata::{Info, answer, versions_of};
 pub(crate) use newest::Newest;
-pub(crate) use overview::{DatabaseState, Overview};
+pub(crate) use overview::{Activity, DatabaseState, Overview};
 pub(crate) use pipeline::Pipeline;
 pub(crate) use prefetch::{Prefetch, Prefetched};
 pub(crate) use reserved::{REFUSED_WORDS, reserved_module};

@@ -13,6 +13,7 @@ mod event_query;
 mod event_stream;
 mod events;
 mod events_html;
+mod growth;
 mod headers;
 mod layout;
 mod module_html;

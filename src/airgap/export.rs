@@ -1,7 +1,6 @@
 //! The store → an export: tree heads, records and tiles first, then the files, each hashed again.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use tokio::task::block_in_place;
@@ -11,6 +10,7 @@ use super::export_writer::ExportWriter;
 use super::fetch_plan::{Claims, FetchPlan, contradiction};
 use super::layout::ExportEntry;
 use crate::base::fault::{Fault, in_full};
+use crate::base::progress::Progress;
 use crate::mirror::{Newest, Prefetch};
 use crate::sumdb::{DatabaseId, Databases, ModuleRecord, ProofSet};
 use crate::upstream::database_request::DatabaseRequest;
@@ -29,23 +29,24 @@ pub(crate) struct Exported {
     pub(crate) refused: Vec<Refusal>,
 }
 
-/// Exports the files of `wanted` from the store of `prefetch`, which has these databases. Counts files in `done`. Needs a
+/// Exports the files of `wanted` from the store of `prefetch`, which has these databases. Counts files in `progress`. Needs a
 /// runtime with several threads.
 pub(crate) async fn export(
     prefetch: &Prefetch,
     databases: &Databases,
     wanted: &FetchPlan,
     mut writer: ExportWriter,
-    done: &AtomicUsize,
+    progress: &Progress,
 ) -> Result<Exported, AirgapError> {
     let mut exported = Exported::default();
     let (wanted, newest) = with_newest(prefetch, wanted, &mut exported).await;
+    progress.expect(wanted.files());
     records(prefetch, databases, &wanted, &mut writer, &mut exported).await?;
     for (module, files) in &wanted.modules {
         for (kind, claims) in files {
             file(prefetch, Artifact { module: module.clone(), kind: *kind }, claims, &mut writer, &mut exported)
                 .await?;
-            done.fetch_add(1, Ordering::Relaxed);
+            progress.add(1);
         }
     }
     lists(prefetch, &mut writer, &mut exported).await?;

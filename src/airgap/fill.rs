@@ -1,12 +1,13 @@
 //! Downloads the files of a fetch plan into the store, through the pipeline.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 
 use futures_util::{StreamExt, stream};
 
 use super::error::Refusal;
 use super::fetch_plan::{Claims, FetchPlan, contradiction};
 use crate::base::fault::in_full;
+use crate::base::progress::Progress;
 use crate::mirror::{Newest, Prefetch, Prefetched};
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::ModuleVersion;
@@ -29,14 +30,16 @@ pub(crate) struct Filled {
     pub(crate) warnings: Vec<String>,
 }
 
-/// Downloads the files of `wanted` into the store of `prefetch`. Counts files in `done`.
-pub(crate) async fn fill(prefetch: &Prefetch, wanted: &FetchPlan, done: &AtomicUsize) -> Filled {
+/// Downloads the files of `wanted` into the store of `prefetch`. Counts files in
+/// `progress`, where a module is pending from its first file to the last.
+pub(crate) async fn fill(prefetch: &Prefetch, wanted: &FetchPlan, progress: &Progress) -> Filled {
+    progress.expect(wanted.files());
     // Another failure of a lookup is reported with the files.
     let lost = &prefetch.prove(&wanted.modules(), &AtomicUsize::new(0)).await;
     let modules = wanted.modules.iter().map(|(module, files)| async move {
-        let mut filled = Filled::default();
+        let (mut filled, _pending) = (Filled::default(), progress.begin(module));
         if let Some(error) = lost.get(module) {
-            done.fetch_add(files.len(), Ordering::Relaxed);
+            progress.add(files.len());
             filled.refused.push(Refusal::unproved(module, error));
             return filled;
         }
@@ -46,7 +49,7 @@ pub(crate) async fn fill(prefetch: &Prefetch, wanted: &FetchPlan, done: &AtomicU
                 if kind != Kind::Info || filled.came + filled.were_here > 0 {
                     filled.one(prefetch, module, kind, claims).await;
                 }
-                done.fetch_add(1, Ordering::Relaxed);
+                progress.add(1);
             }
         }
         filled
@@ -56,9 +59,9 @@ pub(crate) async fn fill(prefetch: &Prefetch, wanted: &FetchPlan, done: &AtomicU
 
 /// Downloads the go.mod and `.info` of the newest version of each module in `wanted`: without them a version list that is
 /// made offline could present a retracted version as current.
-pub(crate) async fn fill_newest(prefetch: &Prefetch, wanted: &FetchPlan) -> Filled {
+pub(crate) async fn fill_newest(prefetch: &Prefetch, wanted: &FetchPlan, progress: &Progress) -> Filled {
     let each = wanted.paths().into_iter().filter(|path| !path.is_toolchain()).map(|path| async move {
-        let mut filled = Filled::default();
+        let (mut filled, _pending) = (Filled::default(), progress.begin(&path));
         match Newest(prefetch).fetch(&path).await {
             Ok(files) => {
                 filled.came = files.len();

@@ -7,6 +7,7 @@ use super::contents::Contents;
 use super::error::Refusal;
 use super::fill::{Filled, fill};
 use crate::base::fault::Fault;
+use crate::base::progress::Progress;
 use crate::mirror::{Newest, Prefetch};
 use crate::sumdb::{Databases, HeadImport, SumdbError};
 
@@ -21,12 +22,12 @@ pub(crate) struct Imported {
 }
 
 /// Imports `contents`. `databases` read from the folder (`Database::from_export`); `prefetch` has these databases, and the
-/// folder as its only upstream. Counts files in `done`. An error ends the import: a fork, or a failure of this machine.
+/// folder as its only upstream. Counts files in `progress`. An error ends the import: a fork, or a failure of this machine.
 pub(crate) async fn import(
     prefetch: &Prefetch,
     databases: &Databases,
     contents: &Contents,
-    done: &AtomicUsize,
+    progress: &Progress,
 ) -> Result<Imported, Arc<SumdbError>> {
     let mut imported = Imported::default();
     for client in databases.iter() {
@@ -49,7 +50,7 @@ pub(crate) async fn import(
         }
     }
     imported.filled.refused.splice(..0, contents.refused.iter().cloned());
-    imported.filled = imported.filled.and(fill(prefetch, &contents.files, done).await);
+    imported.filled = imported.filled.and(fill(prefetch, &contents.files, progress).await);
     for path in &contents.newest {
         if let Err(error) = Newest(prefetch).import(path).await {
             imported.filled.refused.push(Refusal::of(format!("the newest version of {path}"), &error));

@@ -10,7 +10,6 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 
 use super::error::Refusal;
 use super::fetch_plan::{FetchPlan, KeptBack, of_names};
@@ -18,6 +17,7 @@ use super::fill::{Filled, fill};
 use super::toolchains::Toolchains;
 use crate::base::fault::Fault;
 use crate::base::limits::MAX_SUM;
+use crate::base::progress::Progress;
 use crate::mirror::Prefetch;
 use gomodule::artifact::Kind;
 use gomodule::gomod::{requirements, toolchain_lines};
@@ -43,6 +43,7 @@ pub(crate) struct ModuleGraph<'a> {
     kept_back: &'a KeptBack,
     toolchains: &'a Toolchains,
     missing: Missing,
+    progress: &'a Progress,
     read: HashMap<ModuleVersion, Option<Arc<Requirements>>>,
     /// What was fetched and refused on the way.
     pub(crate) filled: Filled,
@@ -64,9 +65,10 @@ impl<'a> ModuleGraph<'a> {
         kept_back: &'a KeptBack,
         toolchains: &'a Toolchains,
         missing: Missing,
+        progress: &'a Progress,
     ) -> Self {
         let (read, filled, done) = Default::default();
-        Self { prefetch, kept_back, toolchains, missing, read, filled, done }
+        Self { prefetch, kept_back, toolchains, missing, progress, read, filled, done }
     }
 
     /// The files of `tops` and of everything that they need.
@@ -216,7 +218,7 @@ impl<'a> ModuleGraph<'a> {
         let mut wanted = self.rest_of(&wanted);
         self.done.join(&wanted);
         self.filled.refused.extend(self.kept_back.leave_out(&mut wanted));
-        let filled = fill(self.prefetch, &wanted, &AtomicUsize::new(0)).await;
+        let filled = fill(self.prefetch, &wanted, self.progress).await;
         self.filled = std::mem::take(&mut self.filled).and(filled);
     }
 

@@ -8,12 +8,12 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Entry, FoundHash};
 use crate::base::fault::in_full;
 use crate::base::limits::MAX_DEPTH;
 use crate::base::parallel::each;
+use crate::base::progress::Progress;
 use crate::base::tree::{
     DirError, RegularFileError, Unreadable, below, hash_dir, name_below, open_regular, read_regular,
 };
@@ -67,9 +67,9 @@ impl CachedFile {
     }
 }
 
-/// Hashes everything in the module cache `root`, in the order of the paths. Blocks, on all processors. Counts in `hashed`.
+/// Hashes everything in the module cache `root`, in the order of the paths. Blocks, on all processors. Counts in `progress`.
 /// The module that the toolchain in `goroot` brings along is left out if it is unchanged: it is not a download.
-pub fn read_module_cache(root: &Path, goroot: Option<&Path>, hashed: &AtomicUsize) -> Result<Vec<Entry>, CacheError> {
+pub fn read_module_cache(root: &Path, goroot: Option<&Path>, progress: &Progress) -> Result<Vec<Entry>, CacheError> {
     let (mut found, mut odd) = walk(root)?;
     found.sort_unstable_by(|a, b| a.path.cmp(&b.path));
     found.dedup_by(|a, b| a.path == b.path);
@@ -78,9 +78,10 @@ pub fn read_module_cache(root: &Path, goroot: Option<&Path>, hashed: &AtomicUsiz
     let is_toolchain = |file: &&CachedFile| file.content == Cached::ZipHash && file.module.path.is_toolchain();
     let toolchains = found.iter().filter(is_toolchain).map(|file| file.path.clone());
     let goroots: Vec<PathBuf> = goroot.map(Path::to_owned).into_iter().chain(toolchains).collect();
+    progress.expect(found.len());
     let entries = each(&found, |file| {
         let entry = entry(file, &goroots);
-        hashed.fetch_add(1, Ordering::Relaxed);
+        progress.add(1);
         entry
     });
     let message =

@@ -5,7 +5,6 @@ use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::SystemTime;
 
 use super::ages;
@@ -14,13 +13,14 @@ use super::bases::Bases;
 use super::changes::find_retracted;
 use super::config;
 use super::exit::{Exit, Failure};
-use super::out;
 use super::policies::Policies;
 use super::runtime::Runtime;
+use super::{out, progress};
 use crate::audit::{
     Audit, Entry, LeftOut, LocalGo, ReadError, Reader, all_changes, find, read_module_cache, why_unread,
 };
 use crate::base::fault::{Fault, in_full};
+use crate::base::progress::Progress;
 use crate::base::tree::{Tree, folder_of, repository_by_words, working_folder};
 use crate::finding::{Change, Code, Ending, Finding, Format, Place, RenderOptions, Report, Root, Unaudited, render};
 use crate::go::environment::GoEnv;
@@ -51,13 +51,14 @@ pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
     let Policies { now: policy, base, findings, .. } = policies;
     let base_policy = base.map(|(_, policy)| policy);
     let audit = Audit { databases, exempt, at_once, policy, base_policy, now: SystemTime::now() };
-    let answered = AtomicUsize::new(0);
-    let total = audit.wanted(&given.entries).len();
-    let work = out::telling_whom(&audit.databases, audit.run(&given.entries, &answered));
-    let work = out::with_progress("looking up", total, &answered, work);
+    let progress = Progress::default();
+    progress.expect(audit.wanted(&given.entries).len());
+    let line = progress::show_counted("looking up", &progress);
+    let work = out::telling_whom(&audit.databases, audit.run(&given.entries, progress.counter()));
     let runtime = Runtime::start()?;
     let mut report = runtime.part(async {
         let mut report = Box::pin(work).await;
+        drop(line);
         if args.base.is_some() && args.output.format == Format::Markdown {
             report.changes = all_changes(given.changes, &given.entries);
             describe(&mut report, &audit, args, &go, store, &http).await?;
@@ -86,7 +87,9 @@ pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
     let paths = if args.modcache { &[][..] } else { &args.paths };
     let shown = show(report, &args.output, paths);
     // The proofs are written to the disk meanwhile.
+    let line = progress::show("writing the proofs to the disk");
     runtime.block_on(audit.databases.written());
+    drop(line);
     shown
 }
 
@@ -117,6 +120,7 @@ async fn describe(
     if !report.unchecked.is_empty() || report.misbehaviour.is_some() {
         return Ok(());
     }
+    let _line = progress::show("asking about the new versions");
     audit.look_up_changes(&mut report.changes).await;
     if args.offline {
         return Ok(());
@@ -189,6 +193,7 @@ struct Input {
 
 fn go_sums(args: &AuditArgs, go: &GoEnv, mut bases: Option<&mut Bases>) -> Result<Input, Failure> {
     let left_out = left_out(go, &args.exclude, args.state.data.as_deref())?;
+    let _line = progress::show("reading the go.sum files");
     let (mut seen, mut given, local) = (HashSet::new(), Input::default(), LocalGo::of(go));
     let workspace = go.workspace().map_err(Failure::usage)?;
     workspace.check().map_err(Failure::usage)?;
@@ -277,7 +282,10 @@ pub(super) fn left_out(go: &GoEnv, exclude: &[String], data: Option<&Path>) -> R
 fn module_cache(go: &GoEnv) -> Result<Input, Failure> {
     let missing = || Failure::new(Fault::Request, "no module cache found: set GOMODCACHE");
     let cache = go.module_cache().ok_or_else(missing)?;
-    let entries = read_module_cache(&cache, go.goroot(), &AtomicUsize::new(0)).map_err(Failure::usage)?;
+    let progress = Progress::default();
+    let line = progress::show_counted("hashing the module cache", &progress);
+    let entries = read_module_cache(&cache, go.goroot(), &progress).map_err(Failure::usage)?;
+    drop(line);
     if entries.is_empty() {
         let message = format!("the module cache {} is empty: run `go mod download` first", cache.display());
         return Err(Failure::new(Fault::Request, message));

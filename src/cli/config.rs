@@ -43,6 +43,7 @@ pub(super) fn databases(texts: &[String]) -> Result<Vec<Database>, Failure> {
 
 /// The settings of `go`.
 pub(super) fn go_env() -> Result<GoEnv, Failure> {
+    let _line = super::progress::show("waiting for `go env`");
     GoEnv::read().map_err(|error| Failure::new(Fault::Host, error.to_string()))
 }
 

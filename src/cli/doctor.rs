@@ -8,8 +8,8 @@ use super::args::DoctorArgs;
 use super::audit::{ending, left_out, not_read, show};
 use super::config::{self, PathSource};
 use super::exit::{Exit, Failure};
-use super::out;
 use super::runtime::Runtime;
+use super::{out, progress};
 use crate::base::fault::Fault;
 use crate::base::text::safe;
 use crate::base::tree::read_regular;
@@ -21,7 +21,7 @@ use crate::mirror::reserved_module;
 use crate::policy::{Accepting, Policy};
 use crate::sumdb::looks_private;
 use crate::upstream::Timeouts;
-use gomodule::module::ModulePath;
+use gomodule::module::{ModulePath, ModuleVersion};
 
 /// How long the mirror may take for the tree head that it has: it answers without asking a database.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
@@ -37,7 +37,9 @@ pub(super) fn run(args: &DoctorArgs) -> Result<Exit, Failure> {
     let http = http.map_err(|error| Failure::host("ask the mirror", &error))?;
     let go = config::go_env()?;
     let left_out = left_out(&go, &args.exclude, None)?;
+    let line = progress::show("reading the settings of `go`, and asking the mirror in GOPROXY");
     let seen = Runtime::start()?.block_on(gather(go, &args.path, &left_out, &http));
+    drop(line);
     let in_force = named_policy(args.policy.as_ref())?;
     let mut accepting = in_force.as_ref().map(|(path, policy)| {
         let today = crate::policy::day(SystemTime::now());
@@ -102,7 +104,11 @@ fn attempt(args: &DoctorArgs) -> Result<Exit, Failure> {
         go_on_path().ok_or_else(|| missing("there is no go command on the PATH, which --try would let ask"))?;
     let reserved = reserved_module().ok_or_else(|| missing("the reserved module has no valid name"))?;
     let failed = |error| Failure::host("let `go` ask", &error);
-    let mut seen = refused(&reserved, &ask(&program, &reserved).map_err(failed)?);
+    let ask = |module: &ModuleVersion| {
+        let _line = progress::show(&format!("waiting for `go`, which asks for {module}"));
+        ask(&program, module).map_err(failed)
+    };
+    let mut seen = refused(&reserved, &ask(&reserved)?);
     let patterns = ["GONOSUMDB", "GOPRIVATE", "GONOPROXY"].map(|name| config::go_patterns(&go, name));
     let is_private = |path: &ModulePath| looks_private(path) || patterns.iter().any(|one| one.matches(path));
     // Without one, the well-known module is asked for. Past a mirror no name of this folder is sent to anybody.
@@ -112,7 +118,7 @@ fn attempt(args: &DoctorArgs) -> Result<Exit, Failure> {
     };
     let is_reached = seen.verdict != InTheWay::Unknown;
     if let Some(known) = KnownModule::of(&go_sum, is_private).filter(|_| is_reached) {
-        seen.released(&known, &ask(&program, &known.module).map_err(failed)?);
+        seen.released(&known, &ask(&known.module)?);
     }
     out::print(&format!("{}\n{}", seen.lines.join("\n"), seen.conclusion(&go)));
     Ok(match seen.verdict {

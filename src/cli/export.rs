@@ -1,16 +1,16 @@
 //! `sumgate cache export`: exports what a go.sum needs from the store.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 
 use super::args::ExportArgs;
 use super::config::{self, Wanted};
 use super::exit::{Exit, Failure};
 use super::fetch::print_refusals;
-use super::out;
 use super::runtime::Runtime;
+use super::{out, progress};
 use crate::airgap::{ExportWriter, KeptBack, Missing, ModuleGraph, Refusal, export};
 use crate::base::clock::Clock;
+use crate::base::progress::Progress;
 use crate::base::text::counted;
 use crate::mirror::Prefetch;
 use crate::policy::InForce;
@@ -38,16 +38,17 @@ pub(super) fn run(args: &ExportArgs) -> Result<Exit, Failure> {
     let expectations = Expectations { databases: clients.clone(), exempt };
     let router = config::offline_router(&[], Ttls::default())?;
     let prefetch = Prefetch::new(store, router, expectations, InForce::default(), Clock::System);
-    let done = AtomicUsize::new(0);
+    let progress = Progress::default();
+    let line = progress::show_counted("exporting", &progress);
     let work = async {
         let kept_back = KeptBack::default();
-        let mut graph = ModuleGraph::new(&prefetch, &kept_back, &toolchains, Missing::Refused);
+        let mut graph = ModuleGraph::new(&prefetch, &kept_back, &toolchains, Missing::Refused, &progress);
         wanted.join(&graph.plan(&modules).await);
         before.extend(graph.filled.refused);
-        out::with_progress("exporting", wanted.files(), &done, export(&prefetch, &clients, &wanted, writer, &done))
-            .await
+        export(&prefetch, &clients, &wanted, writer, &progress).await
     };
     let exported = Runtime::start()?.block_on(work)?;
+    drop(line);
     let refused: Vec<Refusal> = before.into_iter().chain(exported.refused.iter().cloned()).collect();
     print_refusals(&refused);
     let missing = if refused.is_empty() { String::new() } else { format!(", {} MISSING OR REFUSED", refused.len()) };

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use super::args::{ExemptArgs, FetchArgs};
@@ -10,9 +9,10 @@ use super::config::{self, PathSource, Wanted};
 use super::exit::{Exit, Failure};
 use super::runtime::Runtime;
 use super::serve_file::ConfigFile;
-use super::{out, sources};
+use super::{out, progress, sources};
 use crate::airgap::{Filled, Missing, ModuleGraph, Refusal, fill, fill_newest};
 use crate::base::clock::Clock;
+use crate::base::progress::Progress;
 use crate::base::text::counted;
 use crate::mirror::Prefetch;
 use crate::release::Expectations;
@@ -50,24 +50,25 @@ pub(super) fn run(args: &FetchArgs, file: Result<ConfigFile, Failure>) -> Result
     let ttls = Ttls { hold: Some(Duration::ZERO), ..Ttls::default() };
     let router = source_config.router(ttls, &http, &store)?;
     let prefetch = Prefetch::new(store, router, expectations, policy.into(), Clock::System);
-    let (done, total) = (AtomicUsize::new(0), wanted.files());
+    let progress = Progress::default();
     let work = async {
-        let mut filled = fill(&prefetch, &wanted, &done).await;
-        let mut graph = ModuleGraph::new(&prefetch, &kept_back, &toolchains, Missing::Fetched);
+        let mut filled = fill(&prefetch, &wanted, &progress).await;
+        let mut graph = ModuleGraph::new(&prefetch, &kept_back, &toolchains, Missing::Fetched, &progress);
         if !args.modules.is_empty() {
             let mut named = graph.plan(&args.modules).await;
             let mut rest = graph.rest_of(&named);
             // Those were reported.
             kept_back.leave_out(&mut rest);
             kept_back.leave_out(&mut named);
-            filled = filled.and(graph.filled).and(fill(&prefetch, &rest, &done).await);
+            filled = filled.and(graph.filled).and(fill(&prefetch, &rest, &progress).await);
             wanted.join(&named);
         }
         // Which version is the newest cannot be proved either.
-        if filled.is_lost() { filled } else { filled.and(fill_newest(&prefetch, &wanted).await) }
+        if filled.is_lost() { filled } else { filled.and(fill_newest(&prefetch, &wanted, &progress).await) }
     };
-    let work = out::telling_whom(prefetch.databases(), work);
-    let filled = Runtime::start()?.block_on(out::with_progress("fetching", total, &done, work));
+    let line = progress::show_counted("fetching", &progress);
+    let filled = Runtime::start()?.block_on(out::telling_whom(prefetch.databases(), work));
+    drop(line);
     let refused: Vec<Refusal> = before.into_iter().chain(filled.refused.iter().cloned()).collect();
     print_refusals(&refused);
     filled.warnings.iter().for_each(|warning| out::message(&format!("warning: {warning}")));

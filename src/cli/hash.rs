@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::args::HashArgs;
 use super::exit::{Exit, Failure};
-use super::out;
+use super::{out, progress};
 use crate::base::bounded::read_bounded;
 use crate::base::fault::Fault;
 use crate::base::tree::{TreeError, Unreadable, hash_dir, open_named};
@@ -22,6 +22,7 @@ pub(super) fn run(args: &HashArgs) -> Result<Exit, Failure> {
             let message = "the hash of a folder covers the name of its module: add --module MODULE@VERSION";
             Failure::new(Fault::Request, message)
         })?;
+        let _line = progress::show(&format!("hashing {}", path.display()));
         hash_dir(path, &module.to_string()).map_err(|error| refused(path, &error))?
     } else if path.extension().is_some_and(|extension| extension == "mod") {
         go_mod(path, open(path)?)?
@@ -56,6 +57,7 @@ pub(super) fn go_mod(path: &Path, file: File) -> Result<H1, Failure> {
 
 /// The h1 of a module zip.
 pub(super) fn zip(path: &Path, file: &File, module: &ModuleVersion) -> Result<H1, Failure> {
+    let _line = progress::show(&format!("hashing {}", path.display()));
     Ok(hash_module_zip(file, module, &ZipLimits::default()).map_err(|error| refused(path, &error))?.h1)
 }
 

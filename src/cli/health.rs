@@ -8,9 +8,9 @@ use url::Url;
 use super::args::{HealthArgs, ListenArgs};
 use super::config;
 use super::exit::{Exit, Failure};
-use super::out;
 use super::runtime::Runtime;
 use super::serve_file::ConfigFile;
+use super::{out, progress};
 use crate::base::fault::{Fault, in_full};
 use crate::mirror::{BasePath, HEALTH_PATH, HEALTHY, ListenAddress};
 use crate::upstream::{HttpClient, Timeouts};
@@ -30,7 +30,10 @@ pub(super) fn run(args: &HealthArgs, file: Result<ConfigFile, Failure>) -> Resul
     let http = http.with_timeouts(Timeouts::of_database(ANSWERS_WITHIN)).map_err(|error| failed(&error))?;
     let url = format!("{mirror}{HEALTH_PATH}");
     let parsed = Url::parse(&url).map_err(Failure::usage)?;
-    let answer = Runtime::start()?.block_on(http.get_small(parsed, MAX_ANSWER)).map_err(|error| failed(&error))?;
+    let line = progress::show(&format!("waiting for {mirror}"));
+    let answer = Runtime::start()?.block_on(http.get_small(parsed, MAX_ANSWER));
+    drop(line);
+    let answer = answer.map_err(|error| failed(&error))?;
     if answer != HEALTHY.as_bytes() {
         let message = format!("{url} does not answer like a sumgate mirror: another server may be there");
         return Err(Failure::new(Fault::Host, message));

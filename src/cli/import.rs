@@ -2,17 +2,17 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 
 use super::args::ImportArgs;
 use super::config;
 use super::exit::{Exit, Failure};
 use super::fetch::{print_refusals, summary};
-use super::out;
 use super::runtime::Runtime;
+use super::{out, progress};
 use crate::airgap::{Contents, Imported, fill, import, module_cache_files, unpack};
 use crate::base::clock::Clock;
 use crate::base::fault::Fault;
+use crate::base::progress::Progress;
 use crate::base::text::counted;
 use crate::mirror::Prefetch;
 use crate::policy::InForce;
@@ -46,6 +46,7 @@ fn exported(
     let folder = if input.is_dir() {
         input.to_owned()
     } else {
+        let _line = progress::show(&format!("unpacking {}", input.display()));
         unpack(input, staging.path(), &names)?;
         staging.path().to_owned()
     };
@@ -54,15 +55,17 @@ fn exported(
         // Often a disk that is not mounted: a script must not consider this a success.
         return Err(Failure::new(Fault::Request, format!("{} is empty: expected an export", input.display())));
     }
+    let line = progress::show(&format!("comparing the files of {} with its list", input.display()));
     let contents = contents.checked(&folder)?;
+    drop(line);
     let in_folder = |name: &String| folder.join("sumdb").join(name);
     let databases = databases.into_iter().zip(&names).map(|(database, name)| database.from_export(in_folder(name)));
     let clients = config::clients(databases.collect(), &args.airgap.state.anchor, store, &HttpClient::offline(), &[])?;
     let prefetch = prefetch(store, folder, clients.clone(), exempt)?;
-    let done = AtomicUsize::new(0);
-    let work = import(&prefetch, &clients, &contents, &done);
-    let total = contents.files.files();
-    let imported = Runtime::start()?.block_on(out::with_progress("importing", total, &done, work))?;
+    let progress = Progress::default();
+    let line = progress::show_counted("importing", &progress);
+    let imported = Runtime::start()?.block_on(import(&prefetch, &clients, &contents, &progress))?;
+    drop(line);
     Ok(print_result(&imported))
 }
 
@@ -113,9 +116,11 @@ fn module_cache(
     let http = config::http(args.offline)?;
     let clients = config::clients(databases, &args.airgap.state.anchor, store, &http, &[])?;
     let prefetch = prefetch(store, download, clients, exempt)?;
-    let done = AtomicUsize::new(0);
-    let work = out::telling_whom(prefetch.databases(), fill(&prefetch, &wanted, &done));
-    let filled = Runtime::start()?.block_on(out::with_progress("importing", wanted.files(), &done, work));
+    let progress = Progress::default();
+    let line = progress::show_counted("importing", &progress);
+    let work = out::telling_whom(prefetch.databases(), fill(&prefetch, &wanted, &progress));
+    let filled = Runtime::start()?.block_on(work);
+    drop(line);
     print_refusals(&filled.refused);
     let mut line = summary("imported", &filled, &filled.refused);
     if left_out > 0 {

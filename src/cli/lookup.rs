@@ -3,8 +3,8 @@
 use super::args::{LookupArgs, ProofArgs};
 use super::config;
 use super::exit::{Exit, Failure};
-use super::out;
 use super::runtime::Runtime;
+use super::{out, progress};
 use crate::policy::Policy;
 use crate::release::keeper;
 use crate::store::{PinnedModule, Store};
@@ -18,7 +18,9 @@ pub(super) fn run(args: &LookupArgs) -> Result<Exit, Failure> {
     let store = config::store(data, config::access_to_prove(data, false)?)?;
     let databases = config::clients(databases, &args.state.anchor, &store, &config::http(false)?, &[])?;
     out::start_log(out::QUIET);
+    let line = progress::show(&format!("looking up {}", args.module));
     let answer = Runtime::start()?.block_on(out::telling_whom(&databases, databases.lookup(&args.module, None)));
+    drop(line);
     let (record, _) = answer.map_err(LookupFailure::into_error)?;
     out::print(&format!("{}{}\n", record.proven().text(), proved(&record)));
     Ok(Exit::Success)
@@ -67,6 +69,7 @@ impl Prover {
         if let Some(pinned) = keeper(&self.store, &self.databases, &module.path)? {
             return Ok(Asked::Kept(pinned));
         }
+        let _line = progress::show(&format!("looking up {module}"));
         let lookup = out::telling_whom(&self.databases, self.databases.lookup(module, None));
         let answer = Runtime::start()?.block_on(lookup);
         Ok(Asked::Answer(answer.map(|(record, _)| record).map_err(LookupFailure::into_error)))

@@ -2,19 +2,20 @@
 
 use std::io::{self, BufWriter, Write};
 use std::ops::RangeInclusive;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use super::args::{Colour, LogFormat};
 use super::exit::Failure;
+use super::progress::{Aside, aside};
 use crate::base::text::{safe_lines, without_commands};
 use crate::sumdb::Databases;
 
-/// Ten times a second looks smooth.
-const REDRAW: Duration = Duration::from_millis(100);
+/// How often a wait looks whether it has become long.
+const LOOK: Duration = Duration::from_millis(100);
 /// Larger than most writes of a report, and small beside its memory.
 const BUFFER: usize = 64 << 10;
 /// Where no terminal says otherwise.
@@ -33,7 +34,7 @@ pub(super) fn print(text: &str) {
 
 /// Prints a result that must not get lost: a write error, such as a full disk, is a failure.
 pub(super) fn deliver(text: &str) -> Result<(), Failure> {
-    let mut stdout = io::stdout().lock();
+    let mut stdout = Aside(io::stdout().lock());
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::host("write the result", &error)),
         _ => Ok(()),
@@ -42,7 +43,7 @@ pub(super) fn deliver(text: &str) -> Result<(), Failure> {
 
 /// Prints a long result piece by piece, as [`deliver`] does.
 pub(super) fn stream(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
-    let mut stdout = BufWriter::with_capacity(BUFFER, io::stdout().lock());
+    let mut stdout = BufWriter::with_capacity(BUFFER, Aside(io::stdout().lock()));
     match write(&mut stdout).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::host("write the result", &error)),
         _ => Ok(()),
@@ -61,7 +62,8 @@ pub(super) fn width() -> usize {
 /// otherwise CI could read a line as a workflow command.
 pub(super) fn message(text: &str) {
     let text = without_commands(&safe_lines(text));
-    let _ = writeln!(io::stderr().lock(), "sumgate: {}", text.replace('\n', "\nsumgate:   "));
+    let text = format!("sumgate: {}\n", text.replace('\n', "\nsumgate:   "));
+    let _ = aside(|| io::stderr().lock().write_all(text.as_bytes()));
 }
 
 /// The log level of commands that report errors themselves; only failures to store something are logged.
@@ -72,7 +74,8 @@ pub(super) fn start_log(default: &str) {
     let filter = log_filter(default);
     let colour = wants_colour(&io::stderr());
     // Fails only if a log was started already, which is then used.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colour).try_init();
+    let log = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_ansi(colour);
+    let _ = log.with_writer(|| Aside(io::stderr())).finish().with(filter).try_init();
 }
 
 /// Logs as [`start_log`]. JSON has a line for each request, unless SUMGATE_LOG says otherwise.
@@ -81,16 +84,18 @@ pub(super) fn start_log_of_mirror(format: LogFormat) {
         LogFormat::Text => start_log("info"),
         LogFormat::Json => {
             let filter = log_filter("info,access=debug");
-            let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+            let log = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_writer(io::stderr);
             let json = log.json().flatten_event(true).with_current_span(false).with_span_list(false);
-            let _ = json.try_init();
+            let _ = json.finish().with(filter).try_init();
         }
     }
 }
 
-fn log_filter(default: &str) -> EnvFilter {
+/// A level, or one for each part: `warn,events=debug`. Of two that fit, the longer target decides.
+fn log_filter(default: &str) -> Targets {
     let given = std::env::var("SUMGATE_LOG").ok().filter(|text| !text.is_empty());
-    given.and_then(|text| EnvFilter::try_new(text).ok()).unwrap_or_else(|| EnvFilter::new(default))
+    let given = given.and_then(|text| text.parse().ok());
+    given.unwrap_or_else(|| default.parse().unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO)))
 }
 
 /// By default colours are used on a terminal, unless NO_COLOR is set (<https://no-color.org>).
@@ -107,35 +112,13 @@ pub(super) fn colour(when: Colour) -> bool {
     }
 }
 
-/// Shows a progress bar on stderr during `work`, if stderr is a terminal.
-pub(super) async fn with_progress<T>(
-    what: &'static str,
-    total: usize,
-    done: &AtomicUsize,
-    work: impl Future<Output = T>,
-) -> T {
-    let bar = ProgressBar::new(total as u64).with_message(what);
-    if let Ok(style) = ProgressStyle::with_template("{msg} {bar:30} {pos}/{len}") {
-        bar.set_style(style);
-    }
-    let mut work = std::pin::pin!(work);
-    let result = loop {
-        tokio::select! {
-            result = &mut work => break result,
-            () = tokio::time::sleep(REDRAW) => bar.set_position(done.load(Ordering::Relaxed) as u64),
-        }
-    };
-    bar.finish_and_clear();
-    result
-}
-
 /// Says on stderr which database `work` waits for, if that takes long.
 pub(super) async fn telling_whom<T>(databases: &Databases, work: impl Future<Output = T>) -> T {
     let (mut waiting, mut work) = (databases.waiting(), std::pin::pin!(work));
     loop {
         tokio::select! {
             done = &mut work => return done,
-            () = tokio::time::sleep(REDRAW) => {}
+            () = tokio::time::sleep(LOOK) => {}
         }
         for database in waiting.longer_than(TELL_AFTER) {
             message(&format!("waiting for the checksum database {database}, which does not answer"));

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::args::{EventFormat, EventsArgs, ReportCommand, Since};
 use super::exit::{Exit, Failure};
-use super::{config, out};
+use super::{config, out, progress};
 use crate::base::clock::Clock;
 use crate::base::fault::Fault;
 use crate::base::text::counted;
@@ -35,6 +35,8 @@ pub(super) fn run(command: &ReportCommand) -> Result<Exit, Failure> {
     let store = Store::inspect(&data, Access::Read, Clock::System)?;
     let (mut reader, filter) = (Reader::new(store.events()), filter(args));
     let (mut tally, mut failed) = (Tally::default(), None);
+    // Who follows knows that it waits.
+    let line = (!args.follow).then(|| progress::show("reading the event log"));
     out::stream(|to| {
         loop {
             match reader.next() {
@@ -51,6 +53,7 @@ pub(super) fn run(command: &ReportCommand) -> Result<Exit, Failure> {
             }
         }
     })?;
+    drop(line);
     tally.unreadable += usize::from(reader.has_begun());
     tally.explain(&store);
     failed.map_or(Ok(Exit::Success), |error: StoreError| Err(error.into()))

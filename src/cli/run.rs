@@ -21,7 +21,7 @@ use super::random::random;
 use super::runtime::Runtime;
 use super::serve_file::ConfigFile;
 use super::sources::SourceConfig;
-use super::{ages, bases, config, out, sources};
+use super::{ages, bases, config, out, progress, sources};
 use crate::base::account::real_home;
 use crate::base::clock::Clock;
 use crate::base::fault::Fault;
@@ -160,6 +160,7 @@ impl<'a> RunContext<'a> {
         let gatekeeper = pipeline.clone();
         let mirror = Mirror::start_alone(pipeline, secret_path()?, RequestIds::from_seed(random()?)).await?;
         let environment = self.environment(kept, mirror.url(), clients.at(DatabaseId::FIRST).database());
+        let line = progress::show("reading the files of the repository");
         let before = self.snapshot(store).await?;
         let modules = gate::ModuleFiles::read(&self.here, &self.workspace, &environment.work_file(), &before);
         let mut findings =
@@ -171,6 +172,7 @@ impl<'a> RunContext<'a> {
         if kept.usage.modules == CacheOrigin::Inherited {
             findings.extend(gate::examine_clones(&git, &kept.caches.modules).await);
         }
+        drop(line);
         // Those of the kept caches are sorted already.
         let mut findings = [kept.findings.clone(), accepting.sort(findings)].concat();
         if self.args.base.is_none() {
@@ -261,6 +263,7 @@ impl<'a> RunContext<'a> {
         environment: &Environment,
         events: &EventLog,
     ) -> Result<Examined, Failure> {
+        let _line = progress::show("examining what the command left");
         let failed = |error| Failure::host("examine what the command left", &error);
         mirror.stop().await;
         let mut findings = gate::left_running().await.map_err(failed)?;

@@ -17,7 +17,7 @@ use super::serve_settings::{Kept, ServeSettings, Serving};
 use super::{config, out};
 use crate::base::clock::Clock;
 use crate::base::request_context::RequestIds;
-use crate::events::{Feed, Journal, Notifier, fill};
+use crate::events::{Feed, Journal, Notifier, Tally, fill};
 use crate::mirror::{Mirror, REFUSAL_CODES, Watch, Watched, go_env_line};
 use crate::store::{Access, Modes, Store};
 use crate::sumdb::{DatabaseId, Databases};
@@ -45,7 +45,7 @@ pub(super) fn run(args: &ServeArgs, file: Result<ConfigFile, Failure>) -> Result
         let journal = journal.map_err(|error| Failure::host("start the event log", &error))?;
         let notifier = Notifier::new(store.root(), Clock::System);
         let feed = Feed::new(Clock::System.now().wall);
-        let kept = Kept { journal, notifier, feed, metrics };
+        let kept = Kept { journal, notifier, feed, metrics, tally: Tally::new(Clock::System.steady()) };
         remember(&kept.feed, &store);
         let serving = settings.serving(args, &store, &kept)?;
         let Serving { pipeline, options, clients, exempt, private, from, recorder, .. } = serving;

@@ -8,7 +8,7 @@ use super::exit::{Exit, Failure};
 use super::lookup::{Asked, Prover, proved};
 use super::proof_drawing::drawing;
 use super::runtime::Runtime;
-use super::{hash, out, pins, policy};
+use super::{hash, out, pins, policy, progress};
 use crate::audit::Audit;
 use crate::base::fault::in_full;
 use crate::base::text::safe;
@@ -125,6 +125,7 @@ impl Answers<'_> {
     /// Draws the inclusion proof.
     fn proof(&mut self, databases: &Databases, answer: Option<&Answer>) -> Result<(), Failure> {
         let Some(Ok(record)) = answer else { return Ok(()) };
+        let _line = progress::show("fetching the inclusion proof");
         let lines = match Runtime::start()?.block_on(Inclusion::among(databases, record)) {
             Some(Ok(proof)) => drawing(&proof),
             Some(Err(error)) => vec![format!("cannot be shown: {}", in_full(&*error))],

@@ -14,6 +14,9 @@ use crate::telemetry::Metrics;
 
 /// Events that wait for the disk: about 600 bytes each. At a thousand a second a disk may hang for eight seconds.
 const MAX_WAITING: usize = 8192;
+/// While nothing waits, how long the thread gathers events before it writes them. A busy mirror wakes it, and opens the file, 200 times
+/// a second and not once for each event.
+const GATHER: Duration = Duration::from_millis(5);
 /// Bytes of one write: a hundred lines.
 const BATCH: usize = 64 << 10;
 /// How long the last events may take at the end.
@@ -91,9 +94,16 @@ impl Journal {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this thread does nothing else, and what it waits for is more of the same"
+)]
 fn write_all(mut messages: mpsc::Receiver<Message>, mut writer: EventWriter, lost: &Lost) {
     let is_on = writer.is_on();
     while let Some(first) = messages.blocking_recv() {
+        if matches!(first, Message::Event(_)) && messages.is_empty() {
+            thread::sleep(GATHER);
+        }
         let (mut lines, mut number, mut waiting, mut next) = (String::new(), 0, None, Some(first));
         while let Some(message) = next {
             match message {

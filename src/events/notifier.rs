@@ -154,7 +154,7 @@ async fn send_all(outbox: Arc<Outbox>, receiver: Receiver, http: HttpClient, clo
         let body = serde_json::to_string(&Message { event, left_out: *left_out }).unwrap_or_default();
         let body = Bytes::from(plain_json(&body));
         match send(&receiver, &http, clock, &body, outbox.more_urgent(&next)).await {
-            Ok(Sent::Taken) => outbox.done(&next),
+            Ok(Sent::Accepted) => outbox.done(&next),
             Ok(Sent::Later) => {}
             Err(error) => {
                 outbox.done(&next);
@@ -169,7 +169,7 @@ async fn send_all(outbox: Arc<Outbox>, receiver: Receiver, http: HttpClient, clo
     }
 }
 enum Sent {
-    Taken,
+    Accepted,
     /// Something more urgent came during a pause. The attempts begin anew after it.
     Later,
 }
@@ -187,7 +187,7 @@ async fn send(
     loop {
         let seconds = clock.now().wall.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let headers = [(TIMESTAMP, seconds.to_string()), (SIGNATURE, signature(&receiver.secret, seconds, body))];
-        let Err(error) = post(http, &receiver.url, &headers, body.clone()).await else { return Ok(Sent::Taken) };
+        let Err(error) = post(http, &receiver.url, &headers, body.clone()).await else { return Ok(Sent::Accepted) };
         let Some(pause) = pauses.next().filter(|_| error.passes()) else { return Err(error) };
         if timeout(*pause, &mut more_urgent).await.is_ok() {
             return Ok(Sent::Later);

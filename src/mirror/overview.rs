@@ -4,9 +4,15 @@ use std::time::{Duration, SystemTime};
 
 use super::metadata::client_text::for_client;
 use super::pipeline::Pipeline;
+use crate::events::Counts;
 use crate::sumdb::Client;
 use crate::upstream::SourceState;
 use gomodule::module::Patterns;
+
+/// Points of a plot that is 340 pixels wide.
+const MAX_POINTS: usize = 120;
+const HOUR: u64 = 60;
+const DAY: u64 = 24 * HOUR;
 
 /// The state of the mirror.
 pub(crate) struct Overview {
@@ -20,6 +26,15 @@ pub(crate) struct Overview {
     pub(crate) exempt: Patterns,
     /// There are exempt modules that are not shown.
     pub(crate) hides_exempt: bool,
+    /// What clients got, if it is counted.
+    pub(crate) activity: Option<Activity>,
+}
+
+/// What clients got in the last hour and day, and for how long it was counted.
+pub(crate) struct Activity {
+    pub(crate) hour: Counts,
+    pub(crate) day: Counts,
+    pub(crate) counted_for: Duration,
 }
 
 /// A checksum database, and its trusted head.
@@ -29,6 +44,8 @@ pub(crate) struct DatabaseState {
     pub(crate) for_go: String,
     /// The size and the root hash of its tree.
     pub(crate) head: Option<(u64, String)>,
+    /// The sizes of the tree at the times at which it was observed. Both ascend.
+    pub(crate) growth: Vec<(SystemTime, u64)>,
     /// For how long it has not been seen to show this head.
     pub(crate) seen_before: Option<Duration>,
     /// It has shown a head since the mirror started.
@@ -39,7 +56,7 @@ pub(crate) struct DatabaseState {
 
 impl Overview {
     pub(crate) fn of(pipeline: &Pipeline, with_private: bool) -> Self {
-        let (context, now) = (&pipeline.context, pipeline.clock.now().wall);
+        let (context, now) = (&pipeline.context, pipeline.clock.now());
         let data = context.store.root();
         let mut sources = context.sources.states(with_private);
         for source in &mut sources {
@@ -49,13 +66,18 @@ impl Overview {
         let databases = context.expectations.databases.iter();
         let exempt = &context.expectations.exempt;
         Self {
-            databases: databases.map(|client| DatabaseState::of(client, now, data)).collect(),
+            databases: databases.map(|client| DatabaseState::of(client, now.wall, data)).collect(),
             sources,
             is_offline: context.offline,
             warns: pipeline.warning_only(),
             has_policy: pipeline.policy().is_some(),
             exempt: if with_private { exempt.clone() } else { Patterns::default() },
             hides_exempt: !with_private && !exempt.is_empty(),
+            activity: context.events.tally().map(|tally| Activity {
+                hour: tally.last(now.steady, HOUR),
+                day: tally.last(now.steady, DAY),
+                counted_for: tally.age(now.steady),
+            }),
         }
     }
 
@@ -72,6 +94,7 @@ impl DatabaseState {
             name: client.database().name().to_owned(),
             for_go: client.database().for_go(),
             head: client.trusted().map(|head| (head.size().get(), head.head().root.to_string())),
+            growth: client.growth(MAX_POINTS),
             seen_before: observed,
             is_shown: client.has_shown_head(),
             fork: client.fork().map(|path| for_client(&path.display().to_string(), data)),

@@ -1,5 +1,7 @@
 //! The facts as JSON. `docs/openapi.json` describes it. Fields may be added, but are never changed or removed.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use bytes::Bytes;
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
@@ -9,8 +11,9 @@ use super::audit::Audited;
 use super::headers::answer;
 use super::module_html::POLICY;
 use crate::base::fault::Fault;
+use crate::events::Counts;
 use crate::finding::{Format, RenderOptions, Root, Severity, render};
-use crate::mirror::{FileHere, LogAnswer, Look, Overview, ProvedAnswer};
+use crate::mirror::{Activity, FileHere, LogAnswer, Look, Overview, ProvedAnswer};
 use crate::policy::{Verdict, decided_in_words, rule_in_words};
 use crate::sumdb::Inclusion;
 use gomodule::artifact::Kind;
@@ -42,6 +45,7 @@ pub(super) fn overview(overview: &Overview, go_env: &str) -> Value {
             "tree_size": database.head.as_ref().map(|(size, _)| size),
             "root": database.head.as_ref().map(|(_, root)| root),
             "seen_seconds_ago": database.seen_before.map(|before| before.as_secs()),
+            "growth": database.growth.iter().map(observed).collect::<Vec<_>>(),
             "current": database.is_shown,
             "fork_evidence": database.fork,
         })
@@ -60,10 +64,21 @@ pub(super) fn overview(overview: &Overview, go_env: &str) -> Value {
         "healthy": overview.is_healthy(),
         "offline": overview.is_offline,
         "go_env": go_env,
+        "activity": overview.activity.as_ref().map(activity),
         "databases": databases.collect::<Vec<_>>(),
         "upstreams": upstreams.collect::<Vec<_>>(),
         "policy": {"present": overview.has_policy, "only_warns": overview.warns},
     })
+}
+
+fn observed((at, size): &(SystemTime, u64)) -> Value {
+    let at = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    json!({"unix_seconds": at.as_secs(), "tree_size": size})
+}
+
+fn activity(Activity { hour, day, counted_for }: &Activity) -> Value {
+    let of = |Counts { served, from_store, refused, failed }: &Counts| json!({"served": served, "from_store": from_store, "refused": refused, "failed": failed});
+    json!({"last_hour": of(hour), "last_day": of(day), "counted_for_seconds": counted_for.as_secs()})
 }
 
 /// The stored versions of a path.

@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use maud::{Markup, html};
 
+use super::growth::growth;
 use super::layout::{State, copied, number, page, state};
 use super::view::View;
-use crate::mirror::{DatabaseState, Overview, go_env_undo};
+use crate::events::Counts;
+use crate::mirror::{Activity, DatabaseState, Overview, go_env_undo};
 use crate::upstream::SourceState;
 
 /// After this time without a sign of the head, the log may have moved on. sum.golang.org has a new head every few minutes.
-const OLD_HEAD: Duration = Duration::from_secs(24 * 3600);
+const OLD_HEAD: Duration = DAY;
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 pub(super) fn overview(view: &View, overview: &Overview, go_env: &str) -> Markup {
     let main = html! {
@@ -24,6 +27,7 @@ pub(super) fn overview(view: &View, overview: &Overview, go_env: &str) -> Markup
                 p.note { "For private modules, " code { "go" } " also needs GONOSUMDB: ask the operator of this mirror." }
             }
         }
+        @if let Some(activity) = &overview.activity { (of_activity(activity)) }
         @for database in &overview.databases { (of_database(database)) }
         (upstreams(overview))
         section aria-labelledby="policy" {
@@ -86,8 +90,40 @@ fn of_database(database: &DatabaseState) -> Markup {
                     @if !database.is_shown && database.seen_before.is_some() { " (by an earlier run)" }
                 }
             }
+            (growth(&database.growth))
         }
     }
+}
+
+/// What clients got.
+fn of_activity(Activity { hour, day, counted_for }: &Activity) -> Markup {
+    let count = |of: fn(&Counts) -> u32| [hour, day].map(|counts| number(of(counts).into()));
+    let rows = [
+        ("Module files served", count(|counts| counts.served)),
+        ("of them without a download", [hour, day].map(hit_rate)),
+        ("Requests refused", count(|counts| counts.refused)),
+        ("Requests failed", count(|counts| counts.failed)),
+    ];
+    html! {
+        section aria-labelledby="activity" {
+            h2 #activity { "Activity" }
+            table {
+                thead { tr { td {} th scope="col" { "last hour" } th scope="col" { "last day" } } }
+                tbody {
+                    @for (name, values) in &rows {
+                        tr { th scope="row" { (name) } @for value in values { td { (value) } } }
+                    }
+                }
+            }
+            @if *counted_for < DAY { p.note { "This mirror started " (ago(*counted_for)) "." } }
+        }
+    }
+}
+
+/// The share of files that were here already.
+fn hit_rate(counts: &Counts) -> String {
+    let percent = (u64::from(counts.from_store) * 100).checked_div(counts.served.into());
+    percent.map_or_else(|| "–".to_owned(), |percent| format!("{percent} %"))
 }
 
 fn upstreams(overview: &Overview) -> Markup {

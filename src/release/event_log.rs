@@ -15,7 +15,7 @@ use crate::base::fault::in_full;
 use crate::base::lock::lock;
 use crate::base::request_context::{RequestContext, RequestId};
 use crate::base::text::safe_joined;
-use crate::events::{Facts, Outcome, Recorder};
+use crate::events::{FROM_STORE, Facts, Outcome, Recorder, Tally};
 use crate::store;
 use crate::sumdb::looks_private;
 use crate::telemetry::{CacheKind, Metrics};
@@ -95,6 +95,11 @@ impl EventLog {
         self.list.as_ref().map(events).unwrap_or_default()
     }
 
+    /// What clients got lately, if it is counted.
+    pub(crate) fn tally(&self) -> Option<&Tally> {
+        self.recording.as_ref().map(|recording| recording.recorder.tally())
+    }
+
     /// The hash of a file was compared with the expected one.
     pub(super) fn compared(&self, is_right: bool) {
         self.metrics.compared(is_right);
@@ -139,7 +144,9 @@ impl EventLog {
         let facts = facts::released(artifact, basis, bytes, source, is_private(private, &artifact.module.path, None));
         let facts = Arc::new(Facts { warnings: warnings.to_vec(), ..facts }.bounded());
         recorder.record(Arc::clone(&facts), request);
-        Some(facts)
+        // The next time the bytes are here.
+        let again = || Facts { source: Some(FROM_STORE.to_owned()), ..(*facts).clone() };
+        Some(if *source == ByteSource::Disk { facts } else { Arc::new(again()) })
     }
 
     /// The answer with these facts was sent again.

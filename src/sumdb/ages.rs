@@ -134,6 +134,16 @@ impl Ages {
         self.counted.last().map(|last| UNIX_EPOCH + Duration::from_secs(last.at))
     }
 
+    /// At most `most` observed sizes, in order of time, with the first and the last.
+    pub(super) fn growth(&self, most: usize) -> Vec<(SystemTime, u64)> {
+        let mut all: Vec<&ObservedSize> = self.known.iter().chain(&self.counted).collect();
+        all.sort_unstable();
+        let last = all.len().saturating_sub(1);
+        let every = last.div_ceil(most.saturating_sub(1).max(1)).max(1);
+        let chosen = all.into_iter().enumerate().filter(|(nth, _)| nth % every == 0 || *nth == last);
+        chosen.map(|(_, line)| (UNIX_EPOCH + Duration::from_secs(line.at), line.size)).collect()
+    }
+
     /// How old record `id` is at the time `now`, for a rule that requires `min`.
     ///
     /// Evidence is an observation at least `min` ago. A record below its size is old. Any other record is young if the newest

@@ -123,6 +123,11 @@ impl Client {
         self.merger.trusted.ages().last_observed()
     }
 
+    /// At most `most` times at which the tree was observed, with its sizes. Both ascend.
+    pub(crate) fn growth(&self, most: usize) -> Vec<(SystemTime, u64)> {
+        self.merger.trusted.ages().growth(most)
+    }
+
     /// Why the stored observations of tree sizes are not used, if they are not.
     pub fn uncounted(&self) -> Option<&Untrusted> {
         self.merger.trusted.uncounted.as_ref()

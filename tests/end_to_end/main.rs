@@ -90,6 +90,7 @@ mod page_commands;
 mod page_events;
 mod page_events_hidden;
 mod page_hidden;
+mod page_overview;
 mod page_tools;
 mod pages;
 mod pipes;
@@ -103,6 +104,7 @@ mod private_logins;
 mod private_names;
 mod private_ssh;
 mod programs;
+mod progress;
 mod proxies;
 mod queries;
 mod readers;
@@ -130,7 +132,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 111] = [
+const TRIALS: [fn() -> Vec<Trial>; 113] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -210,6 +212,7 @@ const TRIALS: [fn() -> Vec<Trial>; 111] = [
     page_events::trials,
     page_events_hidden::trials,
     page_hidden::trials,
+    page_overview::trials,
     page_tools::trials,
     pages::trials,
     pipes::trials,
@@ -222,6 +225,7 @@ const TRIALS: [fn() -> Vec<Trial>; 111] = [
     private_logins::trials,
     private_names::trials,
     private_ssh::trials,
+    progress::trials,
     proxies::trials,
     queries::trials,
     readers::trials,

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc;
 use std::time::{Duration, SystemTime};
 
@@ -13,9 +12,10 @@ use super::{Cache, RunArgs};
 use crate::audit::{Audit, Entry, read_module_cache};
 use crate::base::bounded::text_bounded;
 use crate::base::fault::Fault;
+use crate::base::progress::Progress;
 use crate::cli::exit::Failure;
-use crate::cli::out;
 use crate::cli::policies::Policies;
+use crate::cli::{out, progress};
 use crate::finding::{Code, Finding, Severity};
 use crate::gate::seal::Sealed;
 use crate::gate::{self, CacheOrigin, CacheUse, Caches, Known, KnownFile, Outcome, RunFolder, cut, seal};
@@ -160,23 +160,17 @@ impl RunCaches {
         if self.usage.modules != CacheOrigin::Inherited {
             return Ok(true);
         }
-        let cache = self.caches.modules.clone();
-        // Empty if `go` has not created it yet.
-        let entries = if cache.join("cache/download").is_dir() {
-            let goroot = go.goroot().map(Path::to_owned);
-            let work = move || read_module_cache(&cache, goroot.as_deref(), &AtomicUsize::new(0));
-            let read = spawn_blocking(work).await;
-            let read = read.map_err(|error| Failure::host("read the module cache", &error))?;
-            read.map_err(Failure::usage)?
-        } else {
-            Vec::new()
-        };
+        let entries = hashed(&self.caches.modules, go).await?;
         self.exempt = exempt.clone();
         let (databases, exempt) = (clients.clone(), exempt.clone());
         let (policy, base_policy) = (policies.now.clone(), policies.base.clone().map(|(_, policy)| policy));
         let audit = Audit { databases, exempt, at_once: AT_ONCE, policy, base_policy, now: SystemTime::now() };
-        let mut report = audit.run(&entries, &AtomicUsize::new(0)).await;
+        let progress = Progress::default();
+        progress.expect(audit.wanted(&entries).len());
+        let line = progress::show_counted("looking up the modules of the cache", &progress);
+        let mut report = audit.run(&entries, progress.counter()).await;
         audit.databases.written().await;
+        drop(line);
         // An exception may be for modules of the mirror.
         report.findings.retain(|finding| finding.code != Code::UnusedException);
         if report.misbehaviour.is_some() {
@@ -328,4 +322,16 @@ fn read_key(path: &Path) -> Result<String, Failure> {
         ));
     }
     Ok(text)
+}
+
+/// What a module cache has, with its hashes. Empty if `go` has not created it yet.
+async fn hashed(cache: &Path, go: &GoEnv) -> Result<Vec<Entry>, Failure> {
+    if !cache.join("cache/download").is_dir() {
+        return Ok(Vec::new());
+    }
+    let (cache, goroot) = (cache.to_owned(), go.goroot().map(Path::to_owned));
+    let progress = Progress::default();
+    let _line = progress::show_counted("hashing the module cache", &progress);
+    let read = spawn_blocking(move || read_module_cache(&cache, goroot.as_deref(), &progress)).await;
+    read.map_err(|error| Failure::host("read the module cache", &error))?.map_err(Failure::usage)
 }
