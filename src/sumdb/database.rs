@@ -26,6 +26,8 @@ const EXCHANGE: Duration = Duration::from_secs(15);
 #[derive(Clone, Debug)]
 pub struct Database {
     key: VerifierKey,
+    /// The key is that of sum.golang.org.
+    is_public: bool,
     url: Url,
     /// The URL was given, rather than derived from the name.
     url_given: bool,
@@ -95,8 +97,11 @@ impl Database {
             (None, CHINA_ALIAS) => parse_url(&format!("https://{CHINA_ALIAS}"))?,
             (None, _) => parse_url(&format!("https://{}", key.name()))?,
         };
+        // Compared once: each request asks.
+        let is_public = key.to_string() == SUM_GOLANG_ORG;
         Ok(Self {
             key,
+            is_public,
             url,
             url_given: address.is_some(),
             proxies: Vec::new(),
@@ -173,7 +178,7 @@ impl Database {
 
     /// Whether it is sum.golang.org, which must not receive private module paths.
     pub fn is_public(&self) -> bool {
-        self.key.to_string() == SUM_GOLANG_ORG
+        self.is_public
     }
 
     pub(super) fn asked_for(&self, what: impl fmt::Display) -> Question {
