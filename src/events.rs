@@ -22,7 +22,7 @@ mod ring;
 mod signature;
 mod tally;
 
-pub(crate) use event::{Event, FROM_STORE, Facts, Outcome, plain_json};
+pub(crate) use event::{Event, Facts, Outcome, plain_json};
 pub(crate) use feed::{Feed, Follower, Span};
 pub(crate) use filter::{Filter, WantedModule};
 pub(crate) use history::fill;

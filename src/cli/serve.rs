@@ -31,8 +31,8 @@ pub(super) fn run(args: &ServeArgs, file: Result<ConfigFile, Failure>) -> Result
     }
     let access = if args.offline { Access::Read } else { Access::Download };
     let modes = if args.shared { Modes::Shared } else { Modes::Private };
-    let store = Store::open_for(&config::data_folder(args.state.data.as_deref())?, access, modes, Clock::System)?;
-    let store = Arc::new(store);
+    let data = config::data_folder(args.state.data.as_deref())?;
+    let store = Arc::new(Store::open_for(&data, access, modes, Clock::System)?);
     out::start_log_of_mirror(args.log_format);
     let metrics = Metrics::counting(&REFUSAL_CODES, Clock::System.now().wall);
     Runtime::start()?.block_on(async {
@@ -41,14 +41,10 @@ pub(super) fn run(args: &ServeArgs, file: Result<ConfigFile, Failure>) -> Result
         let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
         let (mut hangup, manager) = (listen(SignalKind::hangup())?, Manager::of_environment());
         let base = settings.base.clone();
-        let journal = Journal::start(store.events().writer(event_limits(args)), metrics.clone());
-        let journal = journal.map_err(|error| Failure::host("start the event log", &error))?;
-        let notifier = Notifier::new(store.root(), Clock::System);
-        let feed = Feed::new(Clock::System.now().wall);
-        let kept = Kept { journal, notifier, feed, metrics, tally: Tally::new(Clock::System.steady()) };
+        let kept = keep(args, &store, metrics)?;
         remember(&kept.feed, &store);
-        let serving = settings.serving(args, &store, &kept)?;
-        let Serving { pipeline, options, clients, exempt, private, from, recorder, .. } = serving;
+        let Serving { pipeline, options, clients, exempt, private, from, recorder, .. } =
+            settings.serving(args, &store, &kept)?;
         let watched = Watched::default();
         let mut watch = Watch::start(&pipeline, recorder, watched.clone());
         let ids = RequestIds::from_seed(random()?);
@@ -88,6 +84,15 @@ pub(super) fn run(args: &ServeArgs, file: Result<ConfigFile, Failure>) -> Result
         kept.journal.flush().await;
         Ok(Exit::Success)
     })
+}
+
+/// What outlives the settings.
+fn keep(args: &ServeArgs, store: &Store, metrics: Metrics) -> Result<Kept, Failure> {
+    let journal = Journal::start(store.events().writer(event_limits(args)), metrics.clone());
+    let journal = journal.map_err(|error| Failure::host("start the event log", &error))?;
+    let notifier = Notifier::new(store.root(), Clock::System);
+    let (feed, tally) = (Feed::new(Clock::System.now().wall), Tally::new(Clock::System.steady()));
+    Ok(Kept { journal, notifier, feed, metrics, tally })
 }
 
 /// Puts the last events of earlier runs into the feed, while the mirror serves already.

@@ -19,8 +19,6 @@ pub(crate) const FORMAT: u32 = 1;
 const MAX_TEXT: usize = 2000;
 /// Longest list in a field: there are at most nine rules of a policy, and 32 cases in quarantine.
 const MAX_ITEMS: usize = 32;
-/// The source of bytes that were in the store.
-pub(crate) const FROM_STORE: &str = "store";
 /// What stands for the name of a private module.
 const PRIVATE: &str = "(private)";
 

@@ -43,6 +43,11 @@ impl Recorder {
         self.journal.record(event);
     }
 
+    /// A file was downloaded and proved.
+    pub(crate) fn downloaded(&self) {
+        self.tally.downloaded(self.clock.steady());
+    }
+
     /// What clients got lately.
     pub(crate) fn tally(&self) -> &Tally {
         &self.tally

@@ -16,6 +16,9 @@ const MAX_VALUE: usize = 500;
 /// Values of a query. The form has five.
 const MAX_FIELDS: usize = 40;
 
+/// Ids are microseconds of the time. What is above is no id, and no exact number in JavaScript.
+const MAX_ID: u64 = (1 << 53) - 1;
+
 /// What a request asks for.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
@@ -79,7 +82,8 @@ impl Asked {
                 return Ok(());
             }
             "after" => {
-                self.after = Some(value.parse().map_err(|_| wrong("the id of an event"))?);
+                let id = value.parse().ok().filter(|id| *id <= MAX_ID);
+                self.after = Some(id.ok_or_else(|| wrong("the id of an event"))?);
                 return Ok(());
             }
             _ => return Ok(()),

@@ -14,7 +14,7 @@ use super::event_stream::{Streaming, pieces};
 use super::headers::{answer, html};
 use super::names::Names;
 use super::same_origin::is_own;
-use super::shown_event::{ShownEvent, is_alarm};
+use super::shown_event::{Shown, ShownEvent, is_alarm};
 use super::view::View;
 use super::{api, events_html};
 use crate::events::{Entry, Event, Feed, Span};
@@ -33,12 +33,6 @@ pub(super) struct Events {
     feed: Feed,
     span: Span,
     streams: Arc<Semaphore>,
-}
-
-/// What is shown to one reader, the newest first.
-pub(super) struct Shown {
-    pub(super) alarms: Vec<ShownEvent>,
-    pub(super) events: Vec<ShownEvent>,
 }
 
 impl Events {

@@ -4,9 +4,8 @@ use clap::ValueEnum;
 use maud::{Markup, html};
 
 use super::event_query::{Asked, SHOWN};
-use super::events::Shown;
 use super::layout::{State, bytes, number, page, state};
-use super::shown_event::ShownEvent;
+use super::shown_event::{Shown, ShownEvent};
 use super::view::View;
 use crate::events::Outcome;
 use crate::mirror::REFUSAL_CODES;

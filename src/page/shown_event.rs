@@ -6,6 +6,12 @@ use serde::Serialize;
 
 use crate::events::{Entry, Event, Facts, Outcome, plain_json};
 
+/// What is shown to one reader, the newest first.
+pub(super) struct Shown {
+    pub(super) alarms: Vec<ShownEvent>,
+    pub(super) events: Vec<ShownEvent>,
+}
+
 /// An event as its reader may see it, with what to do.
 #[derive(Debug, Serialize)]
 pub(super) struct ShownEvent {

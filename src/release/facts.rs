@@ -7,7 +7,7 @@ use super::basis::Basis;
 use super::error::Refusal;
 use super::obtain::ByteSource;
 use crate::base::fault::in_full;
-use crate::events::{FROM_STORE, Facts, Outcome};
+use crate::events::{Facts, Outcome};
 use crate::policy::Denial;
 use crate::store;
 use gomodule::artifact::Artifact;
@@ -51,7 +51,7 @@ pub(super) fn released(artifact: &Artifact, basis: &Basis, bytes: u64, source: &
         record: record.map(|record| record.proven().id().get()),
         tree: record.map(|record| record.tree_size().get()),
         source: Some(match source {
-            ByteSource::Disk => FROM_STORE.to_owned(),
+            ByteSource::Disk => "store".to_owned(),
             ByteSource::Upstream(name) => name.to_string(),
         }),
         ..of(artifact, Outcome::Released, private)

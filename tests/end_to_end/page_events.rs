@@ -172,7 +172,8 @@ fn filters() {
         for path in [PAGE, API, STREAM] {
             let answer = html(&mirror, &format!("{path}?{query}"));
             assert_eq!(answer.status, status, "{path} {query}: {}", answer.text());
-            assert!(!answer.text().contains("<script>"), "{path} {query}");
+            let is_json = answer.header("content-type") == Some("application/json");
+            assert!(is_json || !answer.text().contains("<script>"), "{path} {query}");
         }
     }
 }
@@ -278,7 +279,8 @@ fn reload() {
     let mut stream = Stream::begun(&mirror.url, &format!("{STREAM}?after=0"));
     let id = stream.until("\ndata: ").rsplit("id: ").next().unwrap().lines().next().unwrap().to_owned();
     signal(&mirror, Signal::HUP);
-    assert!(stream.rest().ends_with("\r\n0\r\n\r\n"));
+    // The connection stays open for the next request.
+    stream.until("\r\n0\r\n\r\n");
     // As a browser continues.
     let mut stream = Stream::open(&mirror.url, STREAM, &format!("last-event-id: {id}\r\n"));
     stream.until("events as they happen");
