@@ -77,7 +77,7 @@ impl Stream {
     }
 
     fn more(&mut self) -> bool {
-        let mut bytes = [0; 1 << 16];
+        let mut bytes = vec![0; 1 << 16];
         let read = std::iter::repeat_with(|| self.connection.read(&mut bytes));
         // A trial may be stopped for a while, which interrupts the call.
         let mut read = read.skip_while(|read| read.as_ref().is_err_and(|error| error.kind() == ErrorKind::Interrupted));
@@ -200,7 +200,9 @@ fn never_reads() {
             })
         })
         .collect();
-    asking.into_iter().for_each(|client| client.join().unwrap());
+    for client in asking {
+        client.join().unwrap();
+    }
     let all = clients * each;
     let (mut came, mut left_out, begun) = (0, 0, Instant::now());
     while came + left_out < all {
@@ -209,7 +211,7 @@ fn never_reads() {
         let data = event.rsplit("data: ").next().unwrap();
         match serde_json::from_str::<Value>(data.trim()) {
             Ok(data) if event.contains("event: left-out") => {
-                left_out += usize::try_from(data["left_out"].as_u64().unwrap()).unwrap()
+                left_out += usize::try_from(data["left_out"].as_u64().unwrap()).unwrap();
             }
             Ok(_) => came += 1,
             Err(_) => {}
