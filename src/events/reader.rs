@@ -204,7 +204,8 @@ mod tests {
         let end = |bytes| all(&mut Reader::of_end(store.events(), bytes).unwrap());
         assert_eq!(end(u64::MAX), (1..=7).map(Ok).collect::<Vec<_>>());
         assert_eq!(end(4 * length), (4..=7).map(Ok).collect::<Vec<_>>());
-        assert_eq!(end(3 * length + 1), (6..=7).map(Ok).collect::<Vec<_>>());
+        assert_eq!(end(3 * length + 1), (5..=7).map(Ok).collect::<Vec<_>>());
+        assert_eq!(end(3 * length - 1), (6..=7).map(Ok).collect::<Vec<_>>());
         assert_eq!((end(length), end(1)), (vec![Ok(7)], vec![]));
     }
 

@@ -59,7 +59,8 @@ impl Asked {
                 filter.outcome.push(*outcome.ok_or_else(|| wrong(&outcomes()))?);
             }
             "module" => {
-                let wanted = WantedModule::parse(value).map_err(|why| (StatusCode::BAD_REQUEST, why))?;
+                let expected = |why| wrong(&format!("a module, M@V, or a pattern ({why})"));
+                let wanted = WantedModule::parse(value).map_err(expected)?;
                 (filter.module, filter.version) = (Some(wanted.patterns), wanted.version);
             }
             "code" if REFUSAL_CODES.contains(&value) => filter.code.push(value.to_owned()),

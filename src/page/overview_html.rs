@@ -100,7 +100,7 @@ fn of_activity(Activity { hour, day, counted_for }: &Activity) -> Markup {
     let count = |of: fn(&Counts) -> u32| [hour, day].map(|counts| number(of(counts).into()));
     let rows = [
         ("Module files served", count(|counts| counts.served)),
-        ("served without a download", [hour, day].map(hit_rate)),
+        ("Served without a download", [hour, day].map(hit_rate)),
         ("Requests refused", count(|counts| counts.refused)),
         ("Requests failed", count(|counts| counts.failed)),
     ];
