@@ -31,6 +31,11 @@ pub fn search(text: &str) -> Option<String> {
     Some(page::search(text).ok()?.to_string())
 }
 
+/// Reads the filter of a request for events, and formats it again.
+pub fn event_query(query: &str) -> Option<String> {
+    page::same_query(query)
+}
+
 /// The range that a `Range` header requests from `length` bytes, if it is satisfiable.
 pub fn range(header: &[u8], length: u64) -> Option<(u64, u64)> {
     let request = HeaderMap::from_iter([(RANGE, HeaderValue::from_bytes(header).ok()?)]);

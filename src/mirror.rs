@@ -30,8 +30,8 @@ pub use absence::Absent;
 pub(crate) use error::{MirrorError, REFUSAL_CODES};
 pub(crate) use go_env::{go_env_line, go_env_undo};
 pub(crate) use http::{
-    BodyError, HEALTH_PATH, HEALTHY, Hosts, ListenAddress, Mirror, OwnPages, OwnRequest, RequestedRange, ServerOptions,
-    StartError, TrustedProxies, requested_range,
+    BodyError, HEALTH_PATH, HEALTHY, Hosts, ListenAddress, Mirror, OwnBody, OwnPages, OwnRequest, RequestedRange,
+    ServerOptions, StartError, TrustedProxies, requested_range,
 };
 pub(crate) use look::{FileHere, LogAnswer, Look, NotShown, ProvedAnswer};
 pub(crate) use metadata::{Info, answer, versions_of};

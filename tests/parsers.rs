@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::{sources, stems, without_tests};
 
 /// The files with functions that `has_parser` finds, and their fuzz targets.
-const PARSERS: [(&str, &str); 41] = [
+const PARSERS: [(&str, &str); 43] = [
     ("gomodule/src/dirhash/h1.rs", "gosum"),
     ("gomodule/src/gomod.rs", "gomod"),
     ("gomodule/src/gomod/work.rs", "gowork"),
@@ -21,10 +21,12 @@ const PARSERS: [(&str, &str); 41] = [
     ("src/airgap/content_list.rs", "archive"),
     ("src/airgap/layout.rs", "archive"),
     ("src/base/toml_file.rs", "policy"),
+    ("src/events/filter.rs", "event_query"),
     ("src/gate/manifest.rs", "manifest"),
     ("src/go/buildinfo.rs", "buildinfo"),
     ("src/mirror/metadata/info.rs", "info"),
     ("src/mirror/route.rs", "path"),
+    ("src/page/event_query.rs", "event_query"),
     ("src/page/search.rs", "search"),
     ("src/policy/file.rs", "policy"),
     ("src/policy/range.rs", "policy"),

@@ -20,13 +20,13 @@ use tlog::{
 };
 
 pub use files::{buildinfo, first_asked, goauth, gomod, gosum, gowork, heads, manifest, netrc, policy, settings};
-pub use traffic::{answer, database, info, path, proxies, range, request, search, stream};
+pub use traffic::{answer, database, event_query, info, path, proxies, range, request, search, stream};
 
 /// The name and the function of a target.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 32] = [
+pub const TARGETS: [Target; 33] = [
     ("note", note),
     ("key", key),
     ("checkpoint", checkpoint),
@@ -54,6 +54,7 @@ pub const TARGETS: [Target; 32] = [
     ("request", request),
     ("range", range),
     ("search", search),
+    ("event_query", event_query),
     ("info", info),
     ("answer", answer),
     ("stream", stream),

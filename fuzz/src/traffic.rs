@@ -42,6 +42,14 @@ pub fn range(bytes: &[u8]) {
     }
 }
 
+/// The query of a request for events.
+pub fn event_query(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Some(again) = fuzzing::event_query(text) {
+        assert_eq!(fuzzing::event_query(&again).as_ref(), Some(&again), "the same filter");
+    }
+}
+
 /// What a text in the search box asks for prints as a text that asks for the same.
 pub fn search(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };

@@ -17,7 +17,7 @@ use super::serve_settings::{Kept, ServeSettings, Serving};
 use super::{config, out};
 use crate::base::clock::Clock;
 use crate::base::request_context::RequestIds;
-use crate::events::{Journal, Notifier, Tally};
+use crate::events::{Feed, Journal, Notifier, Tally, fill};
 use crate::mirror::{Mirror, REFUSAL_CODES, Watch, Watched, go_env_line};
 use crate::store::{Access, Modes, Store};
 use crate::sumdb::{DatabaseId, Databases};
@@ -31,8 +31,8 @@ pub(super) fn run(args: &ServeArgs, file: Result<ConfigFile, Failure>) -> Result
     }
     let access = if args.offline { Access::Read } else { Access::Download };
     let modes = if args.shared { Modes::Shared } else { Modes::Private };
-    let store = Store::open_for(&config::data_folder(args.state.data.as_deref())?, access, modes, Clock::System)?;
-    let store = Arc::new(store);
+    let data = config::data_folder(args.state.data.as_deref())?;
+    let store = Arc::new(Store::open_for(&data, access, modes, Clock::System)?);
     out::start_log_of_mirror(args.log_format);
     let metrics = Metrics::counting(&REFUSAL_CODES, Clock::System.now().wall);
     Runtime::start()?.block_on(async {
@@ -41,12 +41,10 @@ pub(super) fn run(args: &ServeArgs, file: Result<ConfigFile, Failure>) -> Result
         let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
         let (mut hangup, manager) = (listen(SignalKind::hangup())?, Manager::of_environment());
         let base = settings.base.clone();
-        let journal = Journal::start(store.events().writer(event_limits(args)), metrics.clone());
-        let journal = journal.map_err(|error| Failure::host("start the event log", &error))?;
-        let notifier = Notifier::new(store.root(), Clock::System);
-        let kept = Kept { journal, notifier, metrics, tally: Tally::new(Clock::System.steady()) };
-        let serving = settings.serving(args, &store, &kept)?;
-        let Serving { pipeline, options, clients, exempt, private, from, recorder, .. } = serving;
+        let kept = keep(args, &store, metrics)?;
+        remember(&kept.feed, &store);
+        let Serving { pipeline, options, clients, exempt, private, from, recorder, .. } =
+            settings.serving(args, &store, &kept)?;
         let watched = Watched::default();
         let mut watch = Watch::start(&pipeline, recorder, watched.clone());
         let ids = RequestIds::from_seed(random()?);
@@ -76,6 +74,7 @@ pub(super) fn run(args: &ServeArgs, file: Result<ConfigFile, Failure>) -> Result
         tracing::info!("stopping");
         drop(watch);
         manager.stopping();
+        kept.feed.end_streams();
         tokio::select! {
             () = mirror.stop() => {}
             // A second signal ends the program at once.
@@ -85,6 +84,25 @@ pub(super) fn run(args: &ServeArgs, file: Result<ConfigFile, Failure>) -> Result
         kept.journal.flush().await;
         Ok(Exit::Success)
     })
+}
+
+/// What outlives the settings.
+fn keep(args: &ServeArgs, store: &Store, metrics: Metrics) -> Result<Kept, Failure> {
+    let journal = Journal::start(store.events().writer(event_limits(args)), metrics.clone());
+    let journal = journal.map_err(|error| Failure::host("start the event log", &error))?;
+    let notifier = Notifier::new(store.root(), Clock::System);
+    let (feed, tally) = (Feed::new(Clock::System.now().wall), Tally::new(Clock::System.steady()));
+    Ok(Kept { journal, notifier, feed, metrics, tally })
+}
+
+/// Puts the last events of earlier runs into the feed, while the mirror serves already.
+fn remember(feed: &Feed, store: &Arc<Store>) {
+    let (feed, store) = (feed.clone(), Arc::clone(store));
+    spawn_blocking(move || {
+        if let Err(error) = fill(&feed, store.events()) {
+            tracing::warn!("the page lacks the events of earlier runs: {error}");
+        }
+    });
 }
 
 /// Replaces the settings if they are valid. Prints which are in force, and returns it in few words.

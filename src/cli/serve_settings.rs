@@ -9,7 +9,7 @@ use super::serve_file::ConfigFile;
 use super::sources::{self, SourceConfig};
 use crate::base::clock::Clock;
 use crate::base::fault::Fault;
-use crate::events::{Journal, Notifier, Receiver, Recorder, Tally};
+use crate::events::{Feed, Journal, Notifier, Receiver, Recorder, Tally};
 use crate::mirror::{BasePath, Hosts, ListenAddress, Pipeline, ServerOptions, TrustedProxies};
 use crate::page;
 use crate::policy::Policy;
@@ -36,6 +36,7 @@ pub(super) struct ServeSettings {
 pub(super) struct Kept {
     pub(super) journal: Journal,
     pub(super) notifier: Notifier,
+    pub(super) feed: Feed,
     pub(super) metrics: Metrics,
     pub(super) tally: Tally,
 }
@@ -82,7 +83,7 @@ impl ServeSettings {
     /// Sets up everything anew over `store`: clients of the databases, upstreams, and empty caches. What is `kept` receives the
     /// events and the numbers. Must be called in the runtime.
     pub(super) fn serving(self, args: &ServeArgs, store: &Arc<Store>, kept: &Kept) -> Result<Serving, Failure> {
-        let Kept { journal, notifier, metrics, tally } = kept;
+        let Kept { journal, notifier, feed, metrics, tally } = kept;
         let clients = config::clients(self.databases, &args.state.anchor, store, &self.http, self.policy.as_slice())?;
         let ttls = Ttls { absent: args.absent, fresh: args.fresh, stale: args.stale, hold: Some(args.hold.hold) };
         let router = if args.offline {
@@ -103,12 +104,12 @@ impl ServeSettings {
             notifier.stop();
         }
         let notifier = self.receiver.is_some().then(|| notifier.clone());
-        let recorder = Recorder::new(journal.clone(), notifier, tally.clone(), Clock::System);
+        let recorder = Recorder::new(journal.clone(), notifier, feed.clone(), tally.clone(), Clock::System);
         let events = EventLog::with_recorder(recorder.clone(), exempt.clone(), metrics.clone());
         let pipeline =
             Pipeline::new(Arc::clone(store), router, expectations, self.policy.into(), events, Clock::System);
         let proxies = TrustedProxies(args.trusted_proxy.clone());
-        let pages = Some(page::pages(pipeline.clone(), args.page.show_private));
+        let pages = Some(page::pages(pipeline.clone(), feed.clone(), args.page.show_private));
         let options = ServerOptions {
             hosts: self.hosts,
             proxies,

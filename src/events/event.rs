@@ -19,8 +19,6 @@ pub(crate) const FORMAT: u32 = 1;
 const MAX_TEXT: usize = 2000;
 /// Longest list in a field: there are at most nine rules of a policy, and 32 cases in quarantine.
 const MAX_ITEMS: usize = 32;
-/// The source of bytes that were in the store.
-pub(crate) const FROM_STORE: &str = "store";
 /// What stands for the name of a private module.
 const PRIVATE: &str = "(private)";
 
@@ -77,6 +75,9 @@ pub(crate) struct Facts {
     pub(crate) code: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<String>,
+    /// What to do about a refusal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) advice: Option<String>,
     /// The rule of the policy that denies.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) rule: Option<String>,
@@ -145,35 +146,45 @@ impl Event {
     /// logins, and without the place of the data folder.
     pub(crate) fn public(&self, data: &Path) -> Self {
         let Facts { outcome, kind, code, bytes, rule, .. } = &*self.facts;
-        let facts = if self.facts.private {
-            let module = self.facts.module.is_some().then(|| PRIVATE.to_owned());
-            let source = self.facts.source.is_some().then(|| PRIVATE.to_owned());
-            Facts {
-                outcome: *outcome,
-                kind: kind.clone(),
-                code: code.clone(),
-                bytes: *bytes,
-                rule: rule.clone(),
-                module,
-                source,
-                private: true,
-                ..Facts::default()
-            }
-        } else {
-            let clean = |text: &Option<String>| text.as_deref().map(|text| for_client(&without_logins(text), data));
-            let all = |texts: &[String]| texts.iter().map(|text| for_client(&without_logins(text), data)).collect();
+        if !self.facts.private {
+            let mut clean = self.clean(data);
             // A source may name any module in its last answer.
-            let reason = clean(&self.facts.reason).filter(|_| *outcome != Outcome::SourceDown);
-            Facts {
-                reason,
-                source: clean(&self.facts.source),
-                evidence: clean(&self.facts.evidence),
-                warnings: all(&self.facts.warnings),
-                quarantine: all(&self.facts.quarantine),
-                ..(*self.facts).clone()
+            if *outcome == Outcome::SourceDown {
+                clean.reason = None;
             }
+            return Self { facts: Arc::new(clean), ..self.clone() };
+        }
+        let facts = Facts {
+            outcome: *outcome,
+            kind: kind.clone(),
+            code: code.clone(),
+            bytes: *bytes,
+            rule: rule.clone(),
+            module: self.facts.module.is_some().then(|| PRIVATE.to_owned()),
+            source: self.facts.source.is_some().then(|| PRIVATE.to_owned()),
+            private: true,
+            ..Facts::default()
         };
         Self { facts: Arc::new(facts), ..self.clone() }
+    }
+
+    /// The same for users of this machine who may learn the names of private modules: without logins, and without the place of the
+    /// data folder.
+    pub(crate) fn for_this_machine(&self, data: &Path) -> Self {
+        Self { facts: Arc::new(self.clean(data)), ..self.clone() }
+    }
+
+    fn clean(&self, data: &Path) -> Facts {
+        let clean = |text: &Option<String>| text.as_deref().map(|text| for_client(&without_logins(text), data));
+        let all = |texts: &[String]| texts.iter().map(|text| for_client(&without_logins(text), data)).collect();
+        Facts {
+            reason: clean(&self.facts.reason),
+            source: clean(&self.facts.source),
+            evidence: clean(&self.facts.evidence),
+            warnings: all(&self.facts.warnings),
+            quarantine: all(&self.facts.quarantine),
+            ..(*self.facts).clone()
+        }
     }
 }
 
@@ -187,6 +198,11 @@ impl Facts {
             list.iter_mut().for_each(cut);
         }
         self
+    }
+
+    /// Whether others than the operator may learn of it. A module without a record is pinned: it is exempt, or was.
+    pub(super) fn is_public(&self) -> bool {
+        !self.private && self.basis.as_deref() != Some("pin")
     }
 
     /// `path@version`, or what there is of it.

@@ -6,6 +6,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 
 use super::event::{Event, Outcome};
+use crate::base::toml_file::patterns;
 use gomodule::module::{ModulePath, Patterns};
 
 /// An event must match every part that is set.
@@ -21,7 +22,29 @@ pub(crate) struct Filter {
     pub(crate) request: Option<String>,
 }
 
+/// Patterns of module paths, or one version of what they match.
+#[derive(Clone, Debug)]
+pub(crate) struct WantedModule {
+    pub(crate) patterns: Patterns,
+    pub(crate) version: Option<String>,
+}
+
+impl WantedModule {
+    /// Reads `PATTERNS` or `PATTERNS@VERSION`; the error says what was expected.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let (path, version) = text.split_once('@').map_or((text, None), |(path, version)| (path, Some(version)));
+        let patterns = patterns(path).map_err(|error| error.to_string())?;
+        Ok(Self { patterns, version: version.map(str::to_owned) })
+    }
+}
+
 impl Filter {
+    /// Reads the address of a client or a network; the error says what was expected.
+    pub(crate) fn client_of(text: &str) -> Result<IpNet, String> {
+        let one = text.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical()));
+        one.or_else(|_| text.parse()).map_err(|_| "expected an IP address, or a network such as 10.0.0.0/8".to_owned())
+    }
+
     pub(crate) fn matches(&self, event: &Event) -> bool {
         let facts = &event.facts;
         let is_module = |patterns: &Patterns| {
@@ -88,5 +111,18 @@ mod tests {
         let bare = Event::at(SystemTime::UNIX_EPOCH, Arc::default());
         let client = Filter { client: Some("0.0.0.0/0".parse().unwrap()), ..Filter::default() };
         assert!(!client.matches(&bare) && Filter::default().matches(&bare));
+    }
+
+    #[test]
+    fn a_client_is_an_address_or_a_network() {
+        for (text, shown) in [
+            ("10.0.0.7", "10.0.0.7/32"),
+            ("::ffff:10.0.0.7", "10.0.0.7/32"),
+            ("10.0.0.0/8", "10.0.0.0/8"),
+            ("::1", "::1/128"),
+        ] {
+            assert_eq!(Filter::client_of(text).map(|network| network.to_string()), Ok(shown.to_owned()));
+        }
+        assert!(Filter::client_of("localhost").is_err());
     }
 }

@@ -26,17 +26,17 @@ const FLUSH_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub(crate) struct Journal {
     queue: mpsc::Sender<Message>,
-    lost: Lost,
+    lost: LostEvents,
 }
 
 /// Counts what is not in the log. Cheap to clone.
 #[derive(Clone, Default)]
-struct Lost {
+struct LostEvents {
     number: Arc<AtomicU64>,
     metrics: Metrics,
 }
 
-impl Lost {
+impl LostEvents {
     /// Returns how many there are with these.
     fn add(&self, number: u64) -> u64 {
         self.metrics.events_lost(number);
@@ -54,7 +54,7 @@ impl Journal {
     /// Starts the thread, which ends when the last clone is dropped. If the log is off or the store is only read, events are dropped.
     pub(crate) fn start(writer: EventWriter, metrics: Metrics) -> io::Result<Self> {
         let (queue, messages) = mpsc::channel(MAX_WAITING);
-        let lost = Lost { metrics, ..Lost::default() };
+        let lost = LostEvents { metrics, ..LostEvents::default() };
         let counter = lost.clone();
         thread::Builder::new().name("events".to_owned()).spawn(move || write_all(messages, writer, &counter))?;
         Ok(Self { queue, lost })
@@ -98,7 +98,7 @@ impl Journal {
     clippy::disallowed_methods,
     reason = "this thread does nothing else, and what it waits for is more of the same"
 )]
-fn write_all(mut messages: mpsc::Receiver<Message>, mut writer: EventWriter, lost: &Lost) {
+fn write_all(mut messages: mpsc::Receiver<Message>, mut writer: EventWriter, lost: &LostEvents) {
     let is_on = writer.is_on();
     while let Some(first) = messages.blocking_recv() {
         if matches!(first, Message::Event(_)) && messages.is_empty() {
@@ -179,7 +179,7 @@ mod tests {
     #[tokio::test]
     async fn a_full_queue_never_blocks() {
         let (queue, _messages) = mpsc::channel(2);
-        let journal = Journal { queue, lost: Lost::default() };
+        let journal = Journal { queue, lost: LostEvents::default() };
         (0..5).for_each(|nth| journal.record(event(nth)));
         assert_eq!(journal.lost(), 3);
     }

@@ -41,7 +41,7 @@ struct Waiting {
     left_out: u64,
 }
 
-/// What is to be sent now. It waits until [`Outbox::done`]: nothing is lost if sending is broken off.
+/// What is to be sent now. It waits until [`Outbox::done`]: nothing is lost if sending stops in between.
 #[derive(Clone, Debug)]
 pub(super) struct Next {
     kind: usize,

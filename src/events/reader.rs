@@ -3,7 +3,7 @@
 //! A mirror may be writing: a line without an end is not there yet, or was torn by a crash.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 
 use super::event::{Event, FORMAT};
 use crate::store::{EventFiles, StoreError};
@@ -35,6 +35,27 @@ pub(crate) struct Reader {
 impl Reader {
     pub(crate) fn new(files: &EventFiles) -> Self {
         Self { files: files.clone(), now: None, begun: Vec::new(), last: 0 }
+    }
+
+    /// At the last `bytes` bytes of the log, from the next line on. Blocks.
+    pub(crate) fn of_end(files: &EventFiles, bytes: u64) -> Result<Self, StoreError> {
+        let (mut reader, mut left) = (Self::new(files), bytes);
+        for number in files.numbers()?.into_iter().rev() {
+            let Some(file) = files.open(number)? else { break };
+            let failed = |cause| StoreError::new("read the events", &files.path(number), cause);
+            let length = file.metadata().map_err(failed)?.len();
+            let mut file = BufReader::new(file);
+            if length > left {
+                file.seek(SeekFrom::Start(length - left)).map_err(failed)?;
+                skip_line(&mut file).map_err(failed)?;
+            }
+            (reader.now, reader.last) = (Some((number, file)), number);
+            left = left.saturating_sub(length);
+            if left == 0 {
+                break;
+            }
+        }
+        Ok(reader)
     }
 
     /// The next line; `None` at the end of the log, which may grow. Blocks.
@@ -170,6 +191,22 @@ mod tests {
         (7..9).for_each(|nth| assert!(writer.append(line(nth).as_bytes())));
         assert_eq!(all(&mut reader), [Ok(7), Ok(8)]);
         assert_eq!(all(&mut Reader::new(store.events())).len(), 9);
+    }
+
+    #[test]
+    fn the_end_of_the_log_begins_with_a_whole_line() {
+        let data = tempfile::tempdir().unwrap();
+        let store = Store::open(data.path()).unwrap();
+        assert!(all(&mut Reader::of_end(store.events(), 100).unwrap()).is_empty());
+        let length = line(1).len() as u64;
+        let mut writer = store.events().writer(EventLimits { file_size: 3 * length, files: 10 });
+        (1..=7).for_each(|nth| assert!(writer.append(line(nth).as_bytes())));
+        let end = |bytes| all(&mut Reader::of_end(store.events(), bytes).unwrap());
+        assert_eq!(end(u64::MAX), (1..=7).map(Ok).collect::<Vec<_>>());
+        assert_eq!(end(4 * length), (4..=7).map(Ok).collect::<Vec<_>>());
+        assert_eq!(end(3 * length + 1), (5..=7).map(Ok).collect::<Vec<_>>());
+        assert_eq!(end(3 * length - 1), (6..=7).map(Ok).collect::<Vec<_>>());
+        assert_eq!((end(length), end(1)), (vec![Ok(7)], vec![]));
     }
 
     #[test]

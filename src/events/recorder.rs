@@ -1,8 +1,9 @@
-//! Hands events to the log and to the receiver.
+//! Hands events to the log, to the receiver and to the page.
 
 use std::sync::Arc;
 
 use super::event::{Event, Facts};
+use super::feed::Feed;
 use super::journal::Journal;
 use super::notifier::Notifier;
 use super::tally::Tally;
@@ -14,13 +15,14 @@ use crate::base::request_context::RequestContext;
 pub(crate) struct Recorder {
     journal: Journal,
     notifier: Option<Notifier>,
+    feed: Feed,
     tally: Tally,
     clock: Clock,
 }
 
 impl Recorder {
-    pub(crate) fn new(journal: Journal, notifier: Option<Notifier>, tally: Tally, clock: Clock) -> Self {
-        Self { journal, notifier, tally, clock }
+    pub(crate) fn new(journal: Journal, notifier: Option<Notifier>, feed: Feed, tally: Tally, clock: Clock) -> Self {
+        Self { journal, notifier, feed, tally, clock }
     }
 
     /// Something happened now, in this request of a client or without one. Never blocks.
@@ -37,7 +39,13 @@ impl Recorder {
         if let Some(notifier) = &self.notifier {
             notifier.tell(&event);
         }
+        self.feed.add(event.clone());
         self.journal.record(event);
+    }
+
+    /// A file was downloaded and proved.
+    pub(crate) fn downloaded(&self) {
+        self.tally.downloaded(self.clock.steady());
     }
 
     /// What clients got lately.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::event::{FROM_STORE, Facts, Outcome};
+use super::event::{Facts, Outcome};
 use crate::base::lock::lock;
 
 /// The minutes of a day, of 24 bytes each.
@@ -30,8 +30,8 @@ struct Minute {
 pub(crate) struct Counts {
     /// The `.zip` and `.mod` files that were served.
     pub(crate) served: u32,
-    /// Those of them that needed no download.
-    pub(crate) from_store: u32,
+    /// The `.zip` and `.mod` files that were downloaded for it, and proved.
+    pub(crate) downloaded: u32,
     /// The requests that were refused.
     pub(crate) refused: u32,
     /// The requests that failed because an upstream, a database or this machine did.
@@ -45,6 +45,14 @@ impl Tally {
 
     /// A request of a client was answered at this time.
     pub(super) fn count(&self, at: Instant, facts: &Facts) {
+        self.in_minute(at, |counts| counts.count(facts));
+    }
+
+    pub(super) fn downloaded(&self, at: Instant) {
+        self.in_minute(at, |counts| counts.downloaded = counts.downloaded.saturating_add(1));
+    }
+
+    fn in_minute(&self, at: Instant, count: impl FnOnce(&mut Counts)) {
         let nth = self.minute(at);
         let mut minutes = lock(&self.minutes);
         let minute = &mut minutes[slot(nth)];
@@ -52,7 +60,7 @@ impl Tally {
         if minute.nth < nth {
             *minute = Minute { nth, ..Minute::default() };
         }
-        minute.counts.count(facts);
+        count(&mut minute.counts);
     }
 
     /// The counts of the last `minutes`, of which the present one is part.
@@ -85,11 +93,7 @@ fn slot(nth: u64) -> usize {
 impl Counts {
     fn count(&mut self, facts: &Facts) {
         match facts.outcome {
-            Outcome::Released => {
-                self.served = self.served.saturating_add(1);
-                let is_stored = facts.source.as_deref() == Some(FROM_STORE);
-                self.from_store = self.from_store.saturating_add(is_stored.into());
-            }
+            Outcome::Released => self.served = self.served.saturating_add(1),
             Outcome::Refused => self.refused = self.refused.saturating_add(1),
             Outcome::Failed => self.failed = self.failed.saturating_add(1),
             Outcome::Quarantined | Outcome::Fork | Outcome::SourceDown => {}
@@ -98,7 +102,7 @@ impl Counts {
 
     fn add(&mut self, other: &Self) {
         self.served = self.served.saturating_add(other.served);
-        self.from_store = self.from_store.saturating_add(other.from_store);
+        self.downloaded = self.downloaded.saturating_add(other.downloaded);
         self.refused = self.refused.saturating_add(other.refused);
         self.failed = self.failed.saturating_add(other.failed);
     }
@@ -109,8 +113,8 @@ mod tests {
     use super::*;
     use crate::base::clock::Clock;
 
-    fn facts(outcome: Outcome, source: &str) -> Facts {
-        Facts { outcome, source: Some(source.to_owned()), ..Facts::default() }
+    fn facts(outcome: Outcome) -> Facts {
+        Facts { outcome, ..Facts::default() }
     }
 
     #[test]
@@ -118,18 +122,19 @@ mod tests {
         let start = Clock::System.steady();
         let tally = Tally::new(start);
         let at = |minutes: u64| start + Duration::from_secs(60 * minutes + 30);
-        tally.count(at(0), &facts(Outcome::Released, "store"));
-        tally.count(at(0), &facts(Outcome::Released, "https://a.example"));
-        tally.count(at(30), &facts(Outcome::Refused, "https://a.example"));
-        tally.count(at(59), &facts(Outcome::Failed, "https://a.example"));
-        let all = Counts { served: 2, from_store: 1, refused: 1, failed: 1 };
+        tally.count(at(0), &facts(Outcome::Released));
+        tally.count(at(0), &facts(Outcome::Released));
+        tally.downloaded(at(0));
+        tally.count(at(30), &facts(Outcome::Refused));
+        tally.count(at(59), &facts(Outcome::Failed));
+        let all = Counts { served: 2, downloaded: 1, refused: 1, failed: 1 };
         assert_eq!((tally.last(at(59), 60), tally.last(at(59), 1440)), (all, all));
         assert_eq!(tally.last(at(60), 60), Counts { refused: 1, failed: 1, ..Counts::default() });
         assert_eq!(tally.last(at(1439), 1440), all);
         assert_eq!(tally.last(at(1440), 1440), Counts { refused: 1, failed: 1, ..Counts::default() });
         // The same place, a day later.
-        tally.count(at(1440), &facts(Outcome::Released, "store"));
-        assert_eq!(tally.last(at(1440), 60), Counts { served: 1, from_store: 1, ..Counts::default() });
+        tally.count(at(1440), &facts(Outcome::Released));
+        assert_eq!(tally.last(at(1440), 60), Counts { served: 1, ..Counts::default() });
         assert_eq!(tally.last(at(9999), 1440), Counts::default());
         assert_eq!(tally.age(at(1)), Duration::from_secs(90));
     }
@@ -139,7 +144,7 @@ mod tests {
         let start = Clock::System.steady();
         let tally = Tally::new(start);
         for outcome in [Outcome::Quarantined, Outcome::Fork, Outcome::SourceDown] {
-            tally.count(start, &facts(outcome, "store"));
+            tally.count(start, &facts(outcome));
         }
         assert_eq!(tally.last(start, 1440), Counts::default());
     }

@@ -23,6 +23,6 @@ pub(crate) use forwarded::TrustedProxies;
 pub(crate) use host::Hosts;
 pub(crate) use listen::ListenAddress;
 pub(crate) use own::{HEALTH_PATH, HEALTHY};
-pub(crate) use own_pages::{BodyError, OwnPages, OwnRequest};
+pub(crate) use own_pages::{BodyError, OwnBody, OwnPages, OwnRequest};
 pub(crate) use respond::{RequestedRange, requested_range};
 pub(crate) use server::{Mirror, ServerOptions, StartError};

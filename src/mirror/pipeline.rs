@@ -1,6 +1,7 @@
 //! The layers of the mirror, built in order: each calls lower ones only.
 
 use std::collections::HashSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -20,6 +21,7 @@ use crate::events::Facts;
 use crate::policy::{Denial, Exception, InForce, Policy};
 use crate::release::{Context, EventLog, Expectations, Released, blocking, keeper};
 use crate::store::Store;
+use crate::sumdb::looks_private;
 use crate::upstream::Router;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::ModulePath;
@@ -132,6 +134,26 @@ impl Pipeline {
         };
         named.extend(blocking(&self.context, unpinned).await.unwrap_or_default());
         named
+    }
+
+    /// Those of the paths that others than the operator may read: no pattern, no pin and no host says that they are private.
+    pub(crate) async fn may_show_which(&self, mut paths: HashSet<ModulePath>) -> HashSet<ModulePath> {
+        let expectations = &self.context.expectations;
+        paths.retain(|path| !expectations.exempt.exempts(path) && !looks_private(path));
+        let unpinned = move |context: &Context| {
+            let has_pins = !context.store.pins().are_none();
+            let keeps =
+                |path: &ModulePath| !matches!(keeper(&context.store, &context.expectations.databases, path), Ok(None));
+            paths.retain(|path| !has_pins || !keeps(path));
+            Ok(paths)
+        };
+        // What cannot be checked is not shown.
+        blocking(&self.context, unpinned).await.unwrap_or_default()
+    }
+
+    /// The place of the data folder, which clients do not learn.
+    pub(crate) fn data(&self) -> &Path {
+        self.context.store.root()
     }
 
     /// The answer, unless it depends on the pins.

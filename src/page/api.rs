@@ -77,7 +77,7 @@ fn observed((at, size): &(SystemTime, u64)) -> Value {
 }
 
 fn activity(Activity { hour, day, counted_for }: &Activity) -> Value {
-    let of = |Counts { served, from_store, refused, failed }: &Counts| json!({"served": served, "from_store": from_store, "refused": refused, "failed": failed});
+    let of = |Counts { served, downloaded, refused, failed }: &Counts| json!({"served": served, "downloaded": downloaded, "refused": refused, "failed": failed});
     json!({"last_hour": of(hour), "last_day": of(day), "counted_for_seconds": counted_for.as_secs()})
 }
 

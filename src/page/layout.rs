@@ -6,7 +6,7 @@ use super::asset::VERSION;
 use super::view::View;
 
 /// The pages in the navigation.
-const PAGES: [(&str, &str); 2] = [("/", "Overview"), ("/-/audit", "Audit")];
+const PAGES: [(&str, &str); 3] = [("/", "Overview"), ("/-/events", "Events"), ("/-/audit", "Audit")];
 
 /// A page: `at` is its path, `sought` the text in the search box.
 pub(super) fn page(view: &View, at: &str, title: &str, sought: &str, main: &Markup) -> Markup {

@@ -100,7 +100,7 @@ fn of_activity(Activity { hour, day, counted_for }: &Activity) -> Markup {
     let count = |of: fn(&Counts) -> u32| [hour, day].map(|counts| number(of(counts).into()));
     let rows = [
         ("Module files served", count(|counts| counts.served)),
-        ("of them without a download", [hour, day].map(hit_rate)),
+        ("Served without a download", [hour, day].map(hit_rate)),
         ("Requests refused", count(|counts| counts.refused)),
         ("Requests failed", count(|counts| counts.failed)),
     ];
@@ -122,7 +122,8 @@ fn of_activity(Activity { hour, day, counted_for }: &Activity) -> Markup {
 
 /// The share of files that were here already.
 fn hit_rate(counts: &Counts) -> String {
-    let percent = (u64::from(counts.from_store) * 100).checked_div(counts.served.into());
+    let here = u64::from(counts.served.saturating_sub(counts.downloaded));
+    let percent = (here * 100).checked_div(counts.served.into());
     percent.map_or_else(|| "–".to_owned(), |percent| format!("{percent} %"))
 }
 

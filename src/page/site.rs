@@ -10,14 +10,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::asset::asset;
 use super::audit::{AuditError, Audited, MAX_GO_SUM, audit};
+use super::events::Events;
 use super::headers::{html, not_allowed, see};
+use super::names::Names;
 use super::same_origin::is_own;
 use super::search::{Wanted, read};
 use super::view::{View, field};
 use super::{api, audit_html, layout, module_html, overview_html};
-use crate::mirror::{BodyError, Look, NotShown, Overview, OwnPages, OwnRequest, Pipeline, go_env_line};
+use crate::events::Feed;
+use crate::mirror::{BodyError, Look, NotShown, Overview, OwnBody, OwnPages, OwnRequest, Pipeline, go_env_line};
 use crate::sumdb::DatabaseId;
-use gomodule::module::{ModulePath, ModuleVersion, Patterns, Version};
+use gomodule::module::{ModulePath, ModuleVersion, Version};
 
 /// Audits at a time. Each holds a go.sum in memory, and lookups that clients need too.
 const MAX_AUDITS: usize = 2;
@@ -28,10 +31,13 @@ const AUDIT_WAIT: Duration = Duration::from_secs(10);
 /// A form in which every character of a go.sum is percent-encoded.
 const MAX_FORM: usize = 3 * MAX_GO_SUM;
 
-/// Answers for a mirror. `show_private` lets the users of this machine see private modules.
-pub(crate) fn pages(pipeline: Pipeline, show_private: bool) -> OwnPages {
+/// Answers for a mirror. `show_private` lets the users of this machine see private modules. Ends the streams of `feed` that earlier
+/// pages sent.
+pub(crate) fn pages(pipeline: Pipeline, feed: Feed, show_private: bool) -> OwnPages {
     let [audits, bodies] = [MAX_AUDITS, MAX_BODIES].map(|most| Arc::new(Semaphore::new(most)));
-    let site = Arc::new(Site { pipeline, show_private, audits, bodies });
+    let names = Arc::new(Names::new(pipeline.clone()));
+    let events = Events::new(pipeline.clone(), Arc::clone(&names), feed);
+    let site = Arc::new(Site { pipeline, show_private, names, events, audits, bodies });
     OwnPages::new(move |request| {
         let site = Arc::clone(&site);
         Box::pin(async move { site.answer(request).await })
@@ -41,6 +47,8 @@ pub(crate) fn pages(pipeline: Pipeline, show_private: bool) -> OwnPages {
 struct Site {
     pipeline: Pipeline,
     show_private: bool,
+    names: Arc<Names>,
+    events: Events,
     audits: Arc<Semaphore>,
     bodies: Arc<Semaphore>,
 }
@@ -61,9 +69,16 @@ impl From<NotShown> for Refused {
 }
 
 impl Site {
-    async fn answer(&self, request: OwnRequest) -> Response<Bytes> {
+    async fn answer(&self, request: OwnRequest) -> Response<OwnBody> {
         let view = View::of(&request, self.show_private);
         let is_read = matches!(request.method, Method::GET | Method::HEAD);
+        if is_read && request.path == "/-/api/v1/events/stream" {
+            return self.events.stream(&view, &request);
+        }
+        self.whole(view, request, is_read).await.map(OwnBody::Whole)
+    }
+
+    async fn whole(&self, view: View, request: OwnRequest, is_read: bool) -> Response<Bytes> {
         let is_post = request.method == Method::POST;
         let path = request.path.clone();
         match path.as_str() {
@@ -77,6 +92,8 @@ impl Site {
                 let overview = self.overview(&view);
                 html(StatusCode::OK, overview_html::overview(&view, &overview, &self.go_env(&view, &overview)))
             }
+            "/-/events" => self.events.page(&view, &request.query).await,
+            "/-/api/v1/events" => self.events.api(&view, &request.query).await,
             "/-/module" => self.module_page(&view, &request.query).await,
             "/-/audit" => html(StatusCode::OK, audit_html::form(&view, self.overview(&view).is_offline, None)),
             "/-/api/v1/overview" => {
@@ -138,7 +155,7 @@ impl Site {
             Wanted::Version(module) => module,
         };
         // A search forgives case, so a private name must not be sent in another one either.
-        if !view.with_private && self.is_exempt_in_any_case(&module.path) {
+        if !view.with_private && self.names.is_exempt_in_any_case(&module.path) {
             return Err(NotShown.into());
         }
         let stored =
@@ -149,13 +166,6 @@ impl Site {
             other.filter(|_| !is_known).and_then(|(path, _)| ModuleVersion::new(path, module.version.clone()).ok());
         let look = Look::at(&self.pipeline, &other.unwrap_or(module), view.with_private).await?;
         Ok(Sought::Version(Box::new(look)))
-    }
-
-    fn is_exempt_in_any_case(&self, path: &ModulePath) -> bool {
-        let exempt = self.pipeline.expectations().exempt.to_string().to_lowercase();
-        let (patterns, path) = (Patterns::parse(&exempt), ModulePath::parse(&path.to_string().to_lowercase()));
-        // What cannot be compared is not shown.
-        patterns.ok().zip(path.ok()).is_none_or(|(patterns, path)| patterns.exempts(&path))
     }
 
     async fn audit_page(&self, view: &View, request: OwnRequest) -> Response<Bytes> {

@@ -15,7 +15,7 @@ use crate::base::fault::in_full;
 use crate::base::lock::lock;
 use crate::base::request_context::{RequestContext, RequestId};
 use crate::base::text::safe_joined;
-use crate::events::{FROM_STORE, Facts, Outcome, Recorder, Tally};
+use crate::events::{Facts, Outcome, Recorder, Tally};
 use crate::store;
 use crate::sumdb::looks_private;
 use crate::telemetry::{CacheKind, Metrics};
@@ -105,6 +105,13 @@ impl EventLog {
         self.metrics.compared(is_right);
     }
 
+    /// A file was downloaded and proved.
+    pub(super) fn downloaded(&self) {
+        if let Some(recording) = &self.recording {
+            recording.recorder.downloaded();
+        }
+    }
+
     /// A file was in the store, or had to be downloaded.
     pub(super) fn stored(&self, is_hit: bool) {
         self.metrics.cache(CacheKind::Store, is_hit);
@@ -144,9 +151,7 @@ impl EventLog {
         let facts = facts::released(artifact, basis, bytes, source, is_private(private, &artifact.module.path, None));
         let facts = Arc::new(Facts { warnings: warnings.to_vec(), ..facts }.bounded());
         recorder.record(Arc::clone(&facts), request);
-        // The next time the bytes are here.
-        let again = || Facts { source: Some(FROM_STORE.to_owned()), ..(*facts).clone() };
-        Some(if *source == ByteSource::Disk { facts } else { Arc::new(again()) })
+        Some(facts)
     }
 
     /// The answer with these facts was sent again.

@@ -7,7 +7,7 @@ use super::basis::Basis;
 use super::error::Refusal;
 use super::obtain::ByteSource;
 use crate::base::fault::in_full;
-use crate::events::{FROM_STORE, Facts, Outcome};
+use crate::events::{Facts, Outcome};
 use crate::policy::Denial;
 use crate::store;
 use gomodule::artifact::Artifact;
@@ -51,7 +51,7 @@ pub(super) fn released(artifact: &Artifact, basis: &Basis, bytes: u64, source: &
         record: record.map(|record| record.proven().id().get()),
         tree: record.map(|record| record.tree_size().get()),
         source: Some(match source {
-            ByteSource::Disk => FROM_STORE.to_owned(),
+            ByteSource::Disk => "store".to_owned(),
             ByteSource::Upstream(name) => name.to_string(),
         }),
         ..of(artifact, Outcome::Released, private)
@@ -77,6 +77,7 @@ pub(super) fn not_answered(facts: Facts, why: &Why<'_>, quarantine: &[PathBuf]) 
         outcome: if why.refusal.is_some() { Outcome::Refused } else { Outcome::Failed },
         code: why.code().map(str::to_owned),
         reason: Some(in_full(why.error)),
+        advice: why.refusal.map(|(_, advice)| advice.to_owned()),
         rule: why.denial.map(|denial| denial.rule.to_string()),
         line: why.denial.map(|denial| denial.line),
         quarantine: quarantine.iter().map(|case| case.display().to_string()).collect(),

@@ -93,7 +93,9 @@ impl ProvedFiles {
         if self.context.offline {
             return Err(ReleaseError::Offline(artifact.to_string()).into());
         }
-        Ok(Fetch::of(&self.context, artifact, &expected).run().await?)
+        let released = Fetch::of(&self.context, artifact, &expected).run().await?;
+        self.context.events.downloaded();
+        Ok(released)
     }
 
     /// Proves the stored file. Wrong bytes are quarantined; `None` means that the file must be fetched.

@@ -70,7 +70,49 @@ async function use(options, look) {
   await page.waitForSelector("#findings");
   assert.ok((await page.textContent("main")).includes("hash-mismatch"), "the finding is shown");
   await look(page, "audit");
+  await liveEvents(page);
+  await look(page, "events");
   await close();
+}
+
+// An event appears without a reload, at the top, and not while the page is paused.
+async function liveEvents(page) {
+  await page.click("nav >> text=Events");
+  await page.waitForFunction(() => document.getElementById("live-state").textContent === "Live");
+  const rows = () => page.locator("#events > li").count();
+  const fetched = () => fetch(url + "/" + module.replace("@", "/@v/") + ".mod");
+  const [before, loads] = [await rows(), await page.evaluate(() => (globalThis.loaded = true))];
+  assert.ok(loads && (await fetched()).ok);
+  await page.waitForFunction((before) => document.querySelectorAll("#events > li").length > before, before);
+  const [first, second] = await page.$$eval("#events > li", (found) => found.slice(0, 2).map((row) => ({
+    text: row.innerText.replace(/\d{2}:\d{2}:\d{2}/, ""), link: row.querySelector("a").getAttribute("href"),
+  })));
+  assert.ok(first.text.includes("Released") && first.text.includes(module) && first.text.includes("proved by record"));
+  await page.click("#pause");
+  await page.waitForFunction(() => document.getElementById("live-state").textContent === "Paused");
+  const paused = await rows();
+  await fetched();
+  await page.waitForFunction(() => document.getElementById("pause").textContent === "Resume (1 new)");
+  assert.equal(await rows(), paused, "nothing moves while the page is paused");
+  await page.click("#pause");
+  assert.equal(await rows(), paused + 1);
+  assert.ok(await page.evaluate(() => globalThis.loaded), "the page was not loaded again");
+  // The script makes the same rows as the server.
+  await page.reload();
+  const same = await page.$$eval("#events > li", (found) => found.slice(0, 3).map((row) => ({
+    text: row.innerText.replace(/\d{2}:\d{2}:\d{2}/, ""), link: row.querySelector("a").getAttribute("href"),
+  })));
+  assert.deepEqual(same[1], first, "the row of the script and that of the server");
+  assert.ok(second.text.length > 0);
+  // A filter, without the script too; then the whole page again.
+  await page.selectOption("#filter-outcome", "refused");
+  await page.click("form.filter button");
+  await page.waitForSelector("text=Matching events");
+  const outcomes = await page.$$eval("#events .state", (found) => found.map((state) => state.textContent));
+  assert.ok(outcomes.length > 0 && outcomes.every((text) => text.includes("Refused")), outcomes.join());
+  await page.click("text=Show all");
+  await page.waitForSelector("#alarm-rows > li");
+  await page.waitForFunction(() => document.getElementById("live-state").textContent === "Live");
 }
 
 async function withoutViolations(page, name) {
@@ -108,5 +150,8 @@ const { page, close } = await open({ viewport: desktop, javaScriptEnabled: false
 await page.goto(url + "/-/module?q=" + encodeURIComponent(module));
 assert.equal(await page.locator("svg.proof").count(), 1);
 assert.equal(await page.locator(".copy-button").count(), 0);
+await page.goto(url + "/-/events?outcome=refused");
+assert.ok(await page.locator("#events > li").count() > 0, "events without a script");
+assert.equal(await page.locator("#pause").isVisible(), false);
 await close();
 await browser.close();

@@ -56,7 +56,8 @@ fn setting() -> (Origin, tempfile::TempDir, Mirror) {
     (origin, folder, mirror)
 }
 
-fn stop(mirror: &mut Mirror) {
+/// Stops the mirror as a process manager does.
+pub fn stop(mirror: &mut Mirror) {
     let id = i32::try_from(mirror.process.0.id()).unwrap();
     rustix::process::kill_process(rustix::process::Pid::from_raw(id).unwrap(), rustix::process::Signal::TERM).unwrap();
     assert!(wait(&mut mirror.process.0).success());

@@ -87,6 +87,8 @@ mod odd_files;
 mod offline;
 mod page;
 mod page_commands;
+mod page_events;
+mod page_events_hidden;
 mod page_hidden;
 mod page_overview;
 mod page_tools;
@@ -130,7 +132,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 111] = [
+const TRIALS: [fn() -> Vec<Trial>; 113] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -207,6 +209,8 @@ const TRIALS: [fn() -> Vec<Trial>; 111] = [
     offline::trials,
     page::trials,
     page_commands::trials,
+    page_events::trials,
+    page_events_hidden::trials,
     page_hidden::trials,
     page_overview::trials,
     page_tools::trials,

@@ -226,7 +226,18 @@ fn escaped() {
 
 fn headers() {
     let (_origin, _folder, mirror) = start(&[]);
-    for path in ["/", HELLO, "/-/audit", "/-/none", "/-/page.css", "/-/page.js", "/-/icon.svg", "/-/api/v1/overview"] {
+    for path in [
+        "/",
+        HELLO,
+        "/-/audit",
+        "/-/none",
+        "/-/page.css",
+        "/-/page.js",
+        "/-/icon.svg",
+        "/-/api/v1/overview",
+        "/-/events",
+        "/-/api/v1/events",
+    ] {
         let answer = html(&mirror, path);
         let policy = answer.header("content-security-policy").unwrap_or_default().to_owned();
         assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{path}: {policy}");

@@ -35,7 +35,7 @@ fn activity() {
     let forged = "/example.com/hello/@v/v1.1.0.zip";
     origin.misbehave(forged, Fault::Body("not a zip".into()));
     assert_eq!(get(&mirror.url, forged).status, 403);
-    let counted = serde_json::json!({"served": 5, "from_store": 3, "refused": 1, "failed": 0});
+    let counted = serde_json::json!({"served": 5, "downloaded": 2, "refused": 1, "failed": 0});
     let activity = &overview(&mirror)["activity"];
     assert_eq!((&activity["last_hour"], &activity["last_day"]), (&counted, &counted));
     let page = html(&mirror, "/").text();

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use libtest_mimic::Trial;
-use testkit::World;
+use testkit::{Fault, World};
 
 use crate::audit::{honest, line_of};
 use crate::fixture::{Mirror, Running, get, needing, origin, wait};
 
+const PSEUDO: &str = "example.com/pseudo/@v/v0.0.0-20260102030405-0123456789ab.zip";
 const REQUIRED: &str = "SUMGATE_REQUIRE_TOOLS";
 
 pub fn trials() -> Vec<Trial> {
@@ -61,6 +62,11 @@ fn mirror(folder: &Path) -> (testkit::Origin, Mirror, PathBuf) {
     for file in ["v1.0.0.zip", "v1.0.0.mod", "v1.1.0.mod"] {
         assert_eq!(get(&mirror.url, &format!("/example.com/hello/@v/{file}")).status, 200);
     }
+    // For the events: wrong bytes, and a version that the policy denies.
+    origin.misbehave("/example.com/dep/v2/@v/v2.0.1.zip", Fault::FlipBit(200));
+    for file in ["example.com/dep/v2/@v/v2.0.1.zip", PSEUDO] {
+        assert_eq!(get(&mirror.url, &format!("/{file}")).status, 403);
+    }
     let lines = honest(&origin);
     let (hello, other) = (line_of(&lines, "example.com/hello v1.0.0 "), line_of(&lines, "example.com/hello v1.1.0 "));
     let forged = lines.join("\n").replace(hello.rsplit(' ').next().unwrap(), other.rsplit(' ').next().unwrap());
@@ -93,6 +99,8 @@ fn as_described(schemathesis: &Path) {
     let mut command = Command::new(schemathesis);
     // The description cannot say which texts name a module, so texts that fit it are refused, too.
     command.args(["run", "--checks", "all", "--exclude-checks", "positive_data_acceptance", "--seed", "1"]);
+    // It never ends; `page_events` reads it.
+    command.args(["--exclude-path", crate::page_events::STREAM]);
     command.args(["--phases", "examples,coverage,fuzzing", "--max-examples", "25", "--suppress-health-check", "all"]);
     command.args(["--url", &mirror.url]).arg(description());
     // Proxies of this machine must not be asked.

@@ -1,6 +1,5 @@
 //! The arguments of `sumgate report`, and those of `serve` about its event log.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use clap::{Subcommand, ValueEnum};
@@ -11,10 +10,8 @@ use jiff::tz::TimeZone;
 
 use super::cache::DataArgs;
 use crate::base::duration;
-use crate::base::toml_file::patterns;
-use crate::events::Outcome;
+use crate::events::{Filter, Outcome, WantedModule};
 use crate::policy::size;
-use gomodule::module::Patterns;
 
 /// With the default number of files 256 MiB, about half a million events: what a team of fifty whose builds fetch 20,000 files a day
 /// makes in a month.
@@ -43,10 +40,10 @@ pub(in crate::cli) struct EventsArgs {
     #[arg(long, value_name = "DURATION|TIME", value_parser = since)]
     pub(in crate::cli) since: Option<Since>,
     /// Only modules that match patterns as in GOPRIVATE; PATTERN@VERSION: only that version
-    #[arg(long, value_name = "PATTERN", value_parser = module)]
+    #[arg(long, value_name = "PATTERN", value_parser = WantedModule::parse)]
     pub(in crate::cli) module: Option<WantedModule>,
     /// Only requests of a client, by its IP address, or of a network in CIDR notation
-    #[arg(long, value_name = "IP", value_parser = client)]
+    #[arg(long, value_name = "IP", value_parser = Filter::client_of)]
     pub(in crate::cli) client: Option<IpNet>,
     /// Only events of this kind; repeatable
     #[arg(long, value_name = "OUTCOME", value_delimiter = ',')]
@@ -81,12 +78,6 @@ pub(in crate::cli) enum Since {
     At(Timestamp),
 }
 
-#[derive(Clone, Debug)]
-pub(in crate::cli) struct WantedModule {
-    pub(in crate::cli) patterns: Patterns,
-    pub(in crate::cli) version: Option<String>,
-}
-
 fn since(text: &str) -> Result<Since, String> {
     let at = || text.parse::<Timestamp>().ok().or_else(|| midnight(text)).map(Since::At);
     let ago = duration::duration(text).map(Since::Ago);
@@ -96,16 +87,6 @@ fn since(text: &str) -> Result<Since, String> {
 
 fn midnight(text: &str) -> Option<Timestamp> {
     Some(text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp())
-}
-
-fn module(text: &str) -> Result<WantedModule, String> {
-    let (path, version) = text.split_once('@').map_or((text, None), |(path, version)| (path, Some(version.to_owned())));
-    Ok(WantedModule { patterns: patterns(path).map_err(|error| error.to_string())?, version })
-}
-
-fn client(text: &str) -> Result<IpNet, String> {
-    let one = text.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical()));
-    one.or_else(|_| text.parse()).map_err(|_| "expected an IP address, or a network such as 10.0.0.0/8".to_owned())
 }
 
 /// What `serve` writes down, and whom it tells.
@@ -150,16 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_is_an_address_or_a_network() {
-        for (text, shown) in [
-            ("10.0.0.7", "10.0.0.7/32"),
-            ("::ffff:10.0.0.7", "10.0.0.7/32"),
-            ("10.0.0.0/8", "10.0.0.0/8"),
-            ("::1", "::1/128"),
-        ] {
-            assert_eq!(client(text).map(|network| network.to_string()), Ok(shown.to_owned()));
-        }
-        assert!(client("localhost").is_err());
+    fn a_file_of_the_log_has_a_least_size() {
         assert!(file_size("128KiB").is_ok() && file_size("127KiB").is_err() && file_size("much").is_err());
     }
 }

@@ -1,5 +1,6 @@
-//! The body of a response: bytes in memory, or a part of an open file.
+//! The body of a response: bytes in memory, a part of an open file, or what happens as it happens.
 
+use std::fmt;
 use std::fs::File;
 use std::future::Future;
 use std::io;
@@ -8,6 +9,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
 use hyper::body::Frame;
 use tokio::task::JoinHandle;
 
@@ -17,6 +20,17 @@ use super::buffer_pool;
 pub(super) enum Body {
     Memory(Bytes),
     File(FileBody),
+    Stream(StreamBody),
+}
+
+/// Pieces that come at any time. The next one is made only once the socket has room for it, so it must hold no memory for a client
+/// that does not read.
+pub(super) struct StreamBody(BoxStream<'static, Bytes>);
+
+impl fmt::Debug for StreamBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StreamBody")
+    }
 }
 
 /// A part of an open file, read piece by piece: at once if that need not wait for a disk, else off the async threads.
@@ -33,16 +47,27 @@ impl Body {
         Self::Memory(Bytes::new())
     }
 
-    /// What is not sent yet, in bytes.
-    pub(super) fn len(&self) -> u64 {
+    /// What is not sent yet, in bytes, if that is known.
+    pub(super) fn len(&self) -> Option<u64> {
         match self {
-            Self::Memory(bytes) => bytes.len() as u64,
-            Self::File(file) => file.left,
+            Self::Memory(bytes) => Some(bytes.len() as u64),
+            Self::File(file) => Some(file.left),
+            Self::Stream(_) => None,
         }
+    }
+
+    pub(super) fn stream(pieces: BoxStream<'static, Bytes>) -> Self {
+        Self::Stream(StreamBody(pieces))
     }
 
     pub(super) fn file(file: Arc<File>, offset: u64, length: u64) -> Self {
         Self::File(FileBody { file, offset, left: length, reading: None })
+    }
+}
+
+impl StreamBody {
+    pub(super) fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        self.0.poll_next_unpin(context).map(|piece| piece.map(|bytes| Ok(Frame::data(bytes))))
     }
 }
 

@@ -46,7 +46,8 @@ impl Exchange {
     pub(super) fn answered(&mut self, response: &Response<Body>) {
         let code = response.headers().get(respond::REFUSED).and_then(|code| code.to_str().ok());
         self.status = response.status().as_u16();
-        self.length = response.body().len();
+        // What never ends is never cut.
+        self.length = response.body().len().unwrap_or_default();
         let kind = RequestKind::of(self.uri.path());
         self.metrics.request_answered(kind, self.status, code, self.took());
         self.code = code.map(str::to_owned);

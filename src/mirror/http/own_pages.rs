@@ -9,12 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::stream::BoxStream;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{ACCEPT, HOST, HeaderMap, HeaderName};
 use hyper::http::request::Parts;
 use hyper::{Method, Response};
 
+use super::body::Body;
 use crate::mirror::route::BasePath;
 
 /// What is ours. No module path has an element `-`.
@@ -48,7 +50,20 @@ pub(crate) enum BodyError {
     Unreadable(String),
 }
 
-type Answering = Pin<Box<dyn Future<Output = Response<Bytes>> + Send>>;
+/// What such a request is answered with.
+pub(crate) enum OwnBody {
+    Whole(Bytes),
+    /// Pieces that come at any time, until the client leaves or the stream ends. No piece is asked for before the client has room.
+    Pieces(BoxStream<'static, Bytes>),
+}
+
+impl From<Bytes> for OwnBody {
+    fn from(bytes: Bytes) -> Self {
+        Self::Whole(bytes)
+    }
+}
+
+type Answering = Pin<Box<dyn Future<Output = Response<OwnBody>> + Send>>;
 
 /// Answers such requests. Cheap to clone.
 #[derive(Clone)]
@@ -59,8 +74,11 @@ impl OwnPages {
         Self(Arc::new(answer))
     }
 
-    pub(super) async fn answer(&self, request: OwnRequest) -> Response<Bytes> {
-        self.0(request).await
+    pub(super) async fn answer(&self, request: OwnRequest) -> Response<Body> {
+        self.0(request).await.map(|body| match body {
+            OwnBody::Whole(bytes) => Body::Memory(bytes),
+            OwnBody::Pieces(pieces) => Body::stream(pieces),
+        })
     }
 }
 

@@ -211,9 +211,11 @@ pub(super) fn finish(method: &Method, id: &RequestId, mut response: Response<Bod
 
 /// Sets the headers of every answer that do not depend on its request, unless they are set.
 pub(super) fn complete(mut response: Response<Body>) -> Response<Body> {
-    if response.status() != StatusCode::NOT_MODIFIED && !response.headers().contains_key(header::CONTENT_LENGTH) {
-        let length = HeaderValue::from(response.body().len());
-        response.headers_mut().insert(header::CONTENT_LENGTH, length);
+    if response.status() != StatusCode::NOT_MODIFIED
+        && !response.headers().contains_key(header::CONTENT_LENGTH)
+        && let Some(length) = response.body().len()
+    {
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
     if !response.headers().contains_key(header::X_CONTENT_TYPE_OPTIONS) {
         set(response.headers_mut(), header::X_CONTENT_TYPE_OPTIONS, "nosniff");

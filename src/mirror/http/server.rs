@@ -282,7 +282,7 @@ impl Listener {
     ) -> (Response<Body>, Option<Slot>) {
         let Some(slot) = self.limits.request_slot(request.client).await else { return (respond::busy(), None) };
         let response = match page {
-            Some((pages, page)) => pages.answer(page).await.map(Body::Memory),
+            Some((pages, page)) => pages.answer(page).await,
             None => handler.answer(head, request).await,
         };
         (response, Some(slot))

@@ -187,22 +187,23 @@ impl hyper::body::Body for Outgoing {
 
     fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let this = self.get_mut();
-        let file = match &mut this.body {
-            Body::Memory(bytes) if bytes.is_empty() => return Poll::Ready(None),
-            Body::Memory(bytes) => {
-                this.exchange.iter_mut().for_each(|exchange| exchange.sends(bytes.len()));
-                return Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes)))));
-            }
-            Body::File(file) => file,
-        };
-        if !file.is_reading() {
+        if let Body::Memory(bytes) = &mut this.body {
+            let bytes = std::mem::take(bytes);
+            this.exchange.iter_mut().for_each(|exchange| exchange.sends(bytes.len()));
+            return Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))));
+        }
+        if !matches!(&this.body, Body::File(file) if file.is_reading()) {
             let stream = &this.stream;
             let room = poll_send(stream, context, || stream.try_io(Interest::WRITABLE, || has_room(stream)));
             if let Err(error) = ready!(this.stall.bound(room, context)) {
                 return Poll::Ready(Some(Err(error)));
             }
         }
-        let piece = file.poll_piece(context);
+        let piece = match &mut this.body {
+            Body::File(file) => file.poll_piece(context),
+            Body::Stream(stream) => stream.poll_piece(context),
+            Body::Memory(_) => Poll::Ready(None),
+        };
         if let (Poll::Ready(Some(Ok(frame))), Some(exchange)) = (&piece, &mut this.exchange) {
             exchange.sends(frame.data_ref().map_or(0, Bytes::len));
         }
@@ -210,11 +211,11 @@ impl hyper::body::Body for Outgoing {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.len() == 0
+        self.body.len() == Some(0)
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.body.len())
+        self.body.len().map_or_else(SizeHint::new, SizeHint::with_exact)
     }
 }
 
@@ -266,6 +267,22 @@ mod tests {
         let frame = timeout(2 * STALL, body.frame()).await.expect("the answer is given up");
         assert_eq!(frame.unwrap().unwrap_err().kind(), io::ErrorKind::TimedOut);
         assert!(start.elapsed() >= 2 * STALL);
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_nobody_reads_makes_no_piece_and_is_given_up() {
+        let (_client, stream) = pair().await;
+        stream.writable().await.unwrap();
+        for _ in 0..5 {
+            while SockRef::from(&*stream).send(&vec![0; 1 << 16]).is_ok() {}
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        tokio::time::pause();
+        let pieces = futures_util::stream::poll_fn(|_| panic!("a piece was made for a client that does not read"));
+        let body = Body::stream(Box::pin(pieces));
+        let mut body = Outgoing::to(stream, STALL, body, (None, None), Answers::default().begin());
+        let error = timeout(2 * STALL, body.frame()).await.expect("the answer is given up").unwrap().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 
     #[tokio::test]
