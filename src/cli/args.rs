@@ -278,7 +278,7 @@ pub(super) struct HashArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct DemoArgs {
-    /// Keep an honest origin and a mirror running, to try them by hand
+    /// Keep running: the mirror with its page, and an honest origin with a mirror to try by hand
     #[arg(long)]
     pub(super) keep: bool,
 }

@@ -1,5 +1,6 @@
 //! `sumgate demo`: a guided tour.
 
+mod mirror;
 mod script;
 
 use script::Tour;

@@ -200,13 +200,14 @@ fn demo_kept() {
         command.args(["demo", "--keep"]).env("PATH", "/nowhere").stdout(std::process::Stdio::piped()).spawn().unwrap(),
     );
     let mut stdout = std::io::BufReader::new(demo.0.stdout.take().unwrap());
-    let (mut honest, mut forked, mut last) = (String::new(), String::new(), String::new());
+    let [mut honest, mut forked, mut page, mut last] = [const { String::new() }; 4];
     // The last step names it with FILE: its evidence stays only with --keep.
     while !last.contains("sumgate verify --sumdb ") || !last.contains(" '/") {
         last.clear();
         assert_ne!(std::io::BufRead::read_line(&mut stdout, &mut last).unwrap(), 0, "no line to try the evidence");
         let words: Vec<&str> = last.split_whitespace().collect();
         match words[..] {
+            [url] if url.ends_with("/-/events") => url.clone_into(&mut page),
             ["curl", url] if url.ends_with(".zip") => url.clone_into(&mut forked),
             ["export", url, ..] => url.trim_start_matches("GOPROXY=").clone_into(&mut honest),
             _ => {}
@@ -214,6 +215,11 @@ fn demo_kept() {
     }
     let (forked, module) = forked.split_at(forked.find("/example.com").unwrap());
     assert_eq!((get(&honest, module).status, get(forked, module).status), (200, 503), "{honest} {forked}");
+    assert_eq!(page, format!("{forked}/-/events"));
+    let page = get(forked, "/-/events").text();
+    for shown in ["Wrong bytes", "code <span data-part=\"code\">wrong-bytes", "What to do: ", "Fork of a database"] {
+        assert!(page.contains(shown), "{shown}: {page}");
+    }
     // The line as it is printed, its quotes aside.
     let words: Vec<String> = last.split_whitespace().skip(1).map(|word| word.replace('\'', "")).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();

@@ -1,7 +1,6 @@
 //! The guided tour: an honest module, then a forged zip, a forged tile and a forked log, which are refused.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -10,18 +9,13 @@ use tlog::{Tile, TileHeight, TreeSize};
 use tokio::process::Command;
 use url::Url;
 
-use crate::base::clock::Clock;
+use super::mirror;
 use crate::base::limits::MAX_ANSWER;
 use crate::base::process::{self, Limits};
-use crate::base::request_context::RequestIds;
-use crate::cli::random::random;
-use crate::mirror::{BasePath, ListenAddress, Mirror, Pipeline, ServerOptions};
-use crate::policy::InForce;
-use crate::release::{EventLog, Expectations};
-use crate::store::Store;
-use crate::sumdb::{Anchor, Client, Database, Databases};
-use crate::upstream::{HttpClient, HttpError, ProxyList, Router, Ttls, UpstreamPool};
-use gomodule::module::{ModuleVersion, Patterns};
+use crate::mirror::{Mirror, Watch};
+use crate::sumdb::Client;
+use crate::upstream::{HttpClient, HttpError};
+use gomodule::module::ModuleVersion;
 
 /// Ten times the slowest step on a small machine, so that a hanging `go` does not block the tour.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
@@ -43,8 +37,9 @@ Next:
   sumgate run -- go build ./...  build with proved modules; changes no setting
   sumgate serve                  run the mirror; it prints the line for `go`
   go env -u GOPROXY GOSUMDB      go back afterwards
-  sumgate demo --keep            try it by hand, and verify the evidence of
-                                 step 5, which is else deleted with the demo
+  sumgate demo --keep            see in a browser what was refused, try it by
+                                 hand, and verify the evidence of step 5,
+                                 which is else deleted with the demo
 ";
 
 /// A running tour: an origin, its mirror, and a client.
@@ -57,6 +52,7 @@ pub(super) struct Tour {
     folder: tempfile::TempDir,
     /// The length of lines.
     width: usize,
+    _watch: Watch,
 }
 
 impl Tour {
@@ -67,25 +63,8 @@ impl Tour {
             .context("cannot make a folder for the tour: name a folder for temporary files with TMPDIR")?;
         let origin = Origin::start(World::demo()).await.context("cannot start the origin")?;
         let http = HttpClient::on_this_machine()?;
-        let store = Arc::new(Store::open(&folder.path().join("data"))?);
-        let database = Database::parse(&origin.gosumdb())?;
-        let client = Client::open(database, &store, &Anchor::None, &http, Clock::System)?;
-        let databases = Databases::new(vec![client.clone()]).context("there is one database")?;
-        let list = ProxyList::parse(&origin.url())?;
-        let upstreams = UpstreamPool::new(list.upstreams(), &http, Ttls::default(), Clock::System)?;
-        let router = Router::new(upstreams, Vec::new());
-        let expectations = Expectations { databases, exempt: Patterns::default() };
-        let pipeline =
-            Pipeline::new(store, router, expectations, InForce::default(), EventLog::default(), Clock::System);
-        let mirror = Mirror::start(
-            pipeline,
-            ListenAddress::At(([127, 0, 0, 1], 0).into()),
-            BasePath::default(),
-            ServerOptions::default(),
-            RequestIds::from_seed(random().map_err(|failure| anyhow::anyhow!("{failure}"))?),
-        )
-        .await?;
-        Ok(Self { origin, mirror, client, http, go, folder, width })
+        let (mirror, client, watch) = mirror::start(&origin, &folder.path().join("data"), &http).await?;
+        Ok(Self { origin, mirror, client, http, go, folder, width, _watch: watch })
     }
 
     /// Runs all steps; returns whether all had the expected result. `say` prints.
@@ -148,9 +127,12 @@ impl Tour {
         );
         if let Some(evidence) = self.client.fork() {
             text.push_str(&format!(
-                "The mirror of the tour releases nothing new and says why. Anyone can verify its evidence:\n  \
+                "The mirror of the tour releases nothing new. What it refused, why, and what to do, in a browser:\n  \
+                 {}/-/events\n\
+                 Anyone can verify its evidence:\n  \
                  curl {}/example.com/legacy/@v/v2.0.0+incompatible.zip\n  \
                  sumgate verify --sumdb {key} '{}'\n",
+                self.mirror.url(),
                 self.mirror.url(),
                 evidence.display()
             ));
