@@ -80,7 +80,7 @@ const OLD_NAMES_ELSEWHERE: [(&str, &[&str]); 4] = [
         "Origin",
         &[
             "src/mirror/metadata/info.rs",
-            "src/cli/demo/script.rs",
+            "src/cli/demo/",
             "benches/",
             "testkit/",
             "tests/",
