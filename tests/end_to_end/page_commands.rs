@@ -95,7 +95,12 @@ fn run_page(go: &Path, name: &str, lines: &[String]) -> Vec<&'static str> {
         };
         if line.starts_with("sumgate serve") && !line.contains("--check") {
             drop(mirror.take());
-            mirror = Some(serve(&home, name, &line));
+            mirror = Some(started(&home, name, &line, "go env -w"));
+            continue;
+        }
+        // It runs until Ctrl-C.
+        if line.starts_with("sumgate demo --keep") {
+            drop(started(&home, name, &line, "/-/events"));
             continue;
         }
         let output = home.root().join("output");
@@ -128,16 +133,16 @@ fn shell(home: &Go, line: &str) -> Command {
     shell
 }
 
-/// Starts a mirror, and waits until it answers.
-fn serve(home: &Go, name: &str, line: &str) -> Running {
+/// Starts what runs until it is ended, and waits until it has printed `last`.
+fn started(home: &Go, name: &str, line: &str, last: &str) -> Running {
     let log = home.root().join("log");
     let file = std::fs::File::create(&log).unwrap();
-    // The shell becomes the mirror, which can then be ended by its id.
+    // The shell becomes the program, which can then be ended by its id.
     let mut child = shell(home, &format!("exec {line}")).stdout(Stdio::piped()).stderr(file).spawn().unwrap();
     let mut greeting = String::new();
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     let child = Running(child);
-    while !greeting.contains("go env -w") {
+    while !greeting.contains(last) {
         let length = stdout.read_line(&mut greeting).unwrap();
         assert_ne!(length, 0, "{name}: {line}\n{}", std::fs::read_to_string(&log).unwrap());
     }
