@@ -29,7 +29,7 @@ pub(super) struct Outbox {
     kinds: Mutex<[Waiting; SENT.len()]>,
     seen: Mutex<Recent<(Outcome, String), ()>>,
     some: Notify,
-    /// The data folder, whose place nobody else learns.
+    /// The data folder. The receiver does not learn its path.
     data: PathBuf,
 }
 

@@ -7,9 +7,10 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
+use rustix::process::{Pid, Signal, kill_process};
 use testkit::{Origin, World};
 
-use crate::fixture::{Go, Mirror, get, go_trial, origin, sumgate};
+use crate::fixture::{Go, Mirror, get, go_trial, origin, sumgate, wait};
 use crate::hosts::{Hosts, Page};
 use crate::private::Repositories;
 
@@ -175,11 +176,11 @@ fn ssh(go: &Path) {
     setting.client(go, "direct", &more).must_fail(&words, "exit status 128");
 
     // The mirror runs at a terminal, in the background of nothing.
-    let script = "exec script -qefc \"$(printf \"'%s' \" \"$MIRROR\" \"$@\") 2>>$MIRROR_LOG\" /dev/null";
+    let script = "exec script -qefc \"exec $(printf \"'%s' \" \"$MIRROR\" \"$@\") 2>>$MIRROR_LOG\" /dev/null";
     let mut program = Command::new(setting.program("at-a-terminal", script));
     program.env("MIRROR", env!("CARGO_BIN_EXE_sumgate")).env("SHELL", "/bin/sh");
     program.env("MIRROR_LOG", setting.folder.path().join("terminal.log"));
-    let mirror = setting.mirror("data", program, &more, "whole = \"20s\"\n");
+    let mut mirror = setting.mirror("data", program, &more, "whole = \"20s\"\n");
     let start = Instant::now();
     let answer = get(&mirror.url, ZIP);
     assert_eq!(answer.status, 502, "{}", answer.text());
@@ -190,6 +191,10 @@ fn ssh(go: &Path) {
     let answer = get(&mirror.url, "/code.test/tool/@v/v1.0.0.info");
     assert_eq!(answer.status, 502, "{}", answer.text());
     assert!(answer.text().contains("check the login of this mirror for code.test"), "{}", answer.text());
+    // `script` passes this signal on. If it were killed, its terminal would hang up, and a mirror reads its settings again then.
+    let id = i32::try_from(mirror.process.0.id()).unwrap();
+    kill_process(Pid::from_raw(id).unwrap(), Signal::TERM).unwrap();
+    wait(&mut mirror.process.0);
 }
 
 fn newer_go(go: &Path) {
