@@ -55,6 +55,11 @@ impl Holds {
         Ok(released?)
     }
 
+    /// The file, if it was released a moment ago and is still the one on disk.
+    pub(super) fn released_again(&self, artifact: &Artifact) -> Option<Released> {
+        self.proved.released_again(artifact)
+    }
+
     /// The upstream that a file came from, if that is remembered.
     pub(super) fn upstream_of(&self, artifact: &Artifact) -> Option<String> {
         match self.proved.source(artifact)? {

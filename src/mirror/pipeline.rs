@@ -193,6 +193,12 @@ impl Pipeline {
         released
     }
 
+    /// The file of `artifact`, if it was released a moment ago and is still the one on disk. With a policy every request is judged,
+    /// because the answer may change with the time.
+    pub(super) fn released_again(&self, artifact: &Artifact) -> Option<Released> {
+        if self.lists.admission.is_some() { None } else { self.holds.released_again(artifact) }
+    }
+
     async fn release_admitted(&self, artifact: &Artifact) -> Result<Admitted, MirrorError> {
         let (Kind::Zip, Some(admission)) = (artifact.kind, &self.lists.admission) else {
             return Ok(Admitted { file: self.holds.release(artifact).await?, warnings: Vec::new(), facts: None });

@@ -113,7 +113,7 @@ impl EventLog {
     }
 
     /// A file was in the store, or had to be downloaded.
-    pub(super) fn stored(&self, is_hit: bool) {
+    pub(crate) fn stored(&self, is_hit: bool) {
         self.metrics.cache(CacheKind::Store, is_hit);
     }
 

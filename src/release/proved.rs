@@ -47,6 +47,11 @@ impl ProvedFiles {
         }
     }
 
+    /// The file, if it was released a moment ago and is still the one on disk.
+    pub(crate) fn released_again(&self, artifact: &Artifact) -> Option<Released> {
+        self.kept.get(artifact)
+    }
+
     /// Where the bytes of a file came from, if that is remembered.
     pub(crate) fn source(&self, artifact: &Artifact) -> Option<ByteSource> {
         self.known.get(artifact).map(|known| known.source().clone())

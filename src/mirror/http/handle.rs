@@ -10,7 +10,7 @@ use hyper::{Method, Response, StatusCode, Uri};
 use super::body::Body;
 use super::cors;
 use super::respond::{self, BodyKind};
-use super::response_cache::{MAX_ANSWER, ResponseCache};
+use super::response_cache::{KeptAnswer, MAX_ANSWER, ResponseCache};
 use crate::base::client_text::for_client;
 use crate::base::fault::Fault;
 use crate::base::request_context::RequestContext;
@@ -132,16 +132,28 @@ impl Handler {
         };
         self.admit(route).await?;
         let is_public = cors::is_public(route, &self.pipeline.context.expectations);
-        let response = match &kept {
-            Some(kept) => {
-                if let Some(facts) = kept.released() {
-                    self.pipeline.context.events.released_again(Arc::clone(facts), Some(asked));
-                }
-                kept.response()
-            }
+        let response = match kept.as_ref().and_then(|kept| self.again(kept, headers, asked)) {
+            Some(response) => response,
             None => self.routed(uri.path(), route, headers, asked).await?,
         };
         Ok(if is_public { cors::allow(response) } else { response })
+    }
+
+    /// The answer that was kept, unless it is a zip that is no longer the one on disk.
+    fn again(&self, kept: &KeptAnswer, headers: &HeaderMap, asked: &RequestContext) -> Option<Response<Body>> {
+        let response = match (kept.response(), kept.route()) {
+            (Some(response), _) => response,
+            (None, Route::Module(Request::File(zip))) => {
+                let released = self.pipeline.released_again(zip)?;
+                self.pipeline.context.events.stored(true);
+                respond::file(headers, zip.kind, &released)
+            }
+            (None, _) => return None,
+        };
+        if let Some(facts) = kept.released() {
+            self.pipeline.context.events.released_again(Arc::clone(facts), Some(asked));
+        }
+        Some(response)
     }
 
     /// The answer at a route.
@@ -191,8 +203,8 @@ impl Handler {
     /// and what is recorded of each request, belongs here too.
     async fn admit(&self, route: &Route) -> Result<(), MirrorError> {
         match route {
-            // A file is refused where it is released, which is recorded (`Pipeline::release`). The cache has no zips, and the policy
-            // refuses nothing else.
+            // A file is refused where it is released, which is recorded (`Pipeline::release`). The policy refuses zips only; with one,
+            // the cache has none.
             Route::Module(Request::File(Artifact { kind: Kind::Mod | Kind::Zip, .. })) | Route::Home => Ok(()),
             Route::Module(request) => self.pipeline.may_name(request.module()).await,
             Route::Database(_, DatabaseRequest::Lookup(module)) => self.pipeline.may_name(&module.path).await,
@@ -210,8 +222,13 @@ impl Handler {
         let Admitted { file: released, warnings, facts } = self.pipeline.release(artifact, Some(asked)).await?;
         let mut response = respond::file(headers, artifact.kind, &released);
         respond::warn(&mut response, &warnings);
-        let is_go_mod = artifact.kind == Kind::Mod;
-        if is_go_mod { self.go_mod(to, response, artifact, released, facts).await } else { Ok(response) }
+        if artifact.kind == Kind::Mod {
+            return self.go_mod(to, response, artifact, released, facts).await;
+        }
+        if self.pipeline.released_again(artifact).is_some() {
+            self.cache.keep_zip(to, facts);
+        }
+        Ok(response)
     }
 
     async fn sumdb(
@@ -322,12 +339,9 @@ mod tests {
     use crate::upstream::{HttpClient, ProxyList, Router, Ttls, UpstreamPool};
     use gomodule::module::Patterns;
 
-    #[tokio::test]
-    async fn a_go_mod_that_changed_after_it_was_hashed_is_not_served() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Arc::new(Store::open(folder.path()).unwrap());
-        let (origin, http) =
-            (testkit::Origin::start(testkit::World::demo()).await.unwrap(), HttpClient::new().unwrap());
+    /// The mirror of a world, with its files in `data`.
+    fn handler(origin: &testkit::Origin, data: &std::path::Path, policies: InForce) -> Handler {
+        let (store, http) = (Arc::new(Store::open(data).unwrap()), HttpClient::new().unwrap());
         let database = Database::parse(&origin.gosumdb()).unwrap();
         let client = Client::open(database, &store, &Anchor::None, &http, Clock::System).unwrap();
         let databases = Databases::new(vec![client]).unwrap();
@@ -335,10 +349,31 @@ mod tests {
         let upstream = UpstreamPool::new(upstreams.upstreams(), &http, Ttls::default(), Clock::System).unwrap();
         let expectations = Expectations { databases, exempt: Patterns::default() };
         let router = Router::new(upstream, Vec::new());
-        let pipeline =
-            Pipeline::new(store, router, expectations, InForce::default(), EventLog::default(), Clock::System);
+        let pipeline = Pipeline::new(store, router, expectations, policies, EventLog::default(), Clock::System);
         let cache = ResponseCache::new(Clock::System, Metrics::default());
-        let handler = Handler { pipeline, base: BasePath::default(), cache };
+        Handler { pipeline, base: BasePath::default(), cache }
+    }
+
+    #[tokio::test]
+    async fn with_a_policy_each_request_for_a_zip_is_judged() {
+        let origin = testkit::Origin::start(testkit::World::demo()).await.unwrap();
+        let zip = Artifact { module: ModuleVersion::parse("example.com/hello@v1.0.0").unwrap(), kind: Kind::Zip };
+        let policy = crate::policy::parse("[policy]\nmin-age = \"0d\"\n").unwrap();
+        for (policies, is_kept) in [(InForce::default(), true), (Some(policy).into(), false)] {
+            let folder = tempfile::tempdir().unwrap();
+            let pipeline = handler(&origin, folder.path(), policies).pipeline;
+            for _ in 0..2 {
+                pipeline.release(&zip, None).await.unwrap();
+            }
+            assert_eq!(pipeline.released_again(&zip).is_some(), is_kept);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_go_mod_that_changed_after_it_was_hashed_is_not_served() {
+        let folder = tempfile::tempdir().unwrap();
+        let origin = testkit::Origin::start(testkit::World::demo()).await.unwrap();
+        let handler = handler(&origin, folder.path(), InForce::default());
         let module = ModuleVersion::parse("example.com/hello@v1.0.0").unwrap();
         let artifact = Artifact { module, kind: Kind::Mod };
         let released = handler.pipeline.release(&artifact, None).await.unwrap().file;

@@ -2,7 +2,8 @@
 //!
 //! Only what cannot change is kept: a tile, the `.info` of a canonical version that is not pinned, a `.mod` with the h1 of a
 //! proved record, and a lookup for as long as its tree head is the trusted one. A change of the files on disk is noticed once
-//! the answer is [`KEPT`] old and is made anew.
+//! the answer is [`KEPT`] old and is made anew. Of a zip only the route and the facts of its event are here: its open file is among
+//! those that are kept elsewhere, where each request looks whether it is still the one on disk.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,7 +41,8 @@ pub(super) struct ResponseCache {
 /// An answer, which may be sent if its route is admitted at that time.
 pub(super) struct KeptAnswer {
     route: Route,
-    answer: Response<Bytes>,
+    /// `None` for a zip.
+    answer: Option<Response<Bytes>>,
     under: Option<TrustedHead>,
     /// Of a file: what the event log says of each request.
     released: Option<Arc<Facts>>,
@@ -58,8 +60,9 @@ impl KeptAnswer {
         self.released.as_ref()
     }
 
-    pub(super) fn response(&self) -> Response<Body> {
-        self.answer.clone().map(Body::Memory)
+    /// `None` for a zip.
+    pub(super) fn response(&self) -> Option<Response<Body>> {
+        Some(self.answer.clone()?.map(Body::Memory))
     }
 }
 
@@ -72,20 +75,22 @@ impl ResponseCache {
     }
 
     /// The answer for `path`, if the database still trusts the head under it, and what the event log says of it. Ranges and conditions
-    /// are not answered from here.
+    /// are answered only of zips.
     pub(super) fn get(
         &self,
         path: &str,
         request: &HeaderMap,
         trusted: impl FnOnce(DatabaseId) -> Option<u64>,
     ) -> Option<Arc<KeptAnswer>> {
+        let kept = self.answers.get(path).filter(|kept| self.clock.steady() - kept.since < KEPT)?;
+        if kept.answer.is_none() {
+            return Some(kept);
+        }
         if request.contains_key(header::RANGE) || request.contains_key(header::IF_NONE_MATCH) {
             return None;
         }
-        let kept = self.answers.get(path)?;
-        let is_new = self.clock.steady() - kept.since < KEPT;
         let is_trusted = kept.under.is_none_or(|(database, size)| trusted(database) == Some(size));
-        (is_new && is_trusted).then(|| {
+        is_trusted.then(|| {
             self.metrics.cache(CacheKind::Response, true);
             kept
         })
@@ -126,10 +131,26 @@ impl ResponseCache {
         {
             let mut answer = Response::new(body.clone());
             answer.headers_mut().clone_from(response.headers());
-            let kept = KeptAnswer { route: route.clone(), answer, under, released, since: self.clock.steady() };
-            let bytes = path.len() + body.len() + OVERHEAD;
-            self.answers.insert(path.to_owned(), Arc::new(kept), bytes);
+            let bytes = body.len();
+            self.insert((path, route), Some(answer), under, released, bytes);
         }
         response
+    }
+
+    /// Keeps what a zip is released again with.
+    pub(super) fn keep_zip(&self, to: (&str, &Route), released: Option<Arc<Facts>>) {
+        self.insert(to, None, None, released, 0);
+    }
+
+    fn insert(
+        &self,
+        (path, route): (&str, &Route),
+        answer: Option<Response<Bytes>>,
+        under: Option<TrustedHead>,
+        released: Option<Arc<Facts>>,
+        bytes: usize,
+    ) {
+        let kept = KeptAnswer { route: route.clone(), answer, under, released, since: self.clock.steady() };
+        self.answers.insert(path.to_owned(), Arc::new(kept), path.len() + bytes + OVERHEAD);
     }
 }
