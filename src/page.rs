@@ -20,6 +20,7 @@ mod module_html;
 mod names;
 mod overview_html;
 mod picture;
+mod places;
 mod same_origin;
 mod search;
 mod shown_event;

@@ -6,13 +6,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::header::CONTENT_TYPE;
 use hyper::{Method, Response, StatusCode};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
 use super::asset::asset;
 use super::audit::{AuditError, Audited, MAX_GO_SUM, audit};
 use super::events::Events;
 use super::headers::{html, not_allowed, see};
 use super::names::Names;
+use super::places::{Full, Place, Places};
 use super::same_origin::is_own;
 use super::search::{Wanted, read};
 use super::view::{View, field};
@@ -26,6 +27,8 @@ use gomodule::module::{ModulePath, ModuleVersion, Version};
 const MAX_AUDITS: usize = 2;
 /// Bodies at a time that are received, or wait for their turn: 48 MB of forms.
 const MAX_BODIES: usize = 16;
+/// Of one client: a quarter.
+const MAX_BODIES_OF_ONE: usize = MAX_BODIES / 4;
 /// How long an audit waits for its turn.
 const AUDIT_WAIT: Duration = Duration::from_secs(10);
 /// A form in which every character of a go.sum is percent-encoded.
@@ -34,7 +37,7 @@ const MAX_FORM: usize = 3 * MAX_GO_SUM;
 /// Answers for a mirror. `show_private` lets the users of this machine see private modules. Ends the streams of `feed` that earlier
 /// pages sent.
 pub(crate) fn pages(pipeline: Pipeline, feed: Feed, show_private: bool) -> OwnPages {
-    let [audits, bodies] = [MAX_AUDITS, MAX_BODIES].map(|most| Arc::new(Semaphore::new(most)));
+    let (audits, bodies) = (Arc::new(Semaphore::new(MAX_AUDITS)), Places::new(MAX_BODIES, MAX_BODIES_OF_ONE));
     let names = Arc::new(Names::new(pipeline.clone()));
     let events = Events::new(pipeline.clone(), Arc::clone(&names), feed);
     let site = Arc::new(Site { pipeline, show_private, names, events, audits, bodies });
@@ -50,7 +53,7 @@ struct Site {
     names: Arc<Names>,
     events: Events,
     audits: Arc<Semaphore>,
-    bodies: Arc<Semaphore>,
+    bodies: Arc<Places>,
 }
 
 /// What a search found.
@@ -214,19 +217,29 @@ impl Site {
     }
 
     /// The body of a request of our own page or of a program, and its place among those that are in memory.
-    async fn body(&self, request: OwnRequest, max: usize) -> Result<(Bytes, OwnedSemaphorePermit), Refused> {
+    async fn body(&self, request: OwnRequest, max: usize) -> Result<(Bytes, Place), Refused> {
         if !is_own(&request.headers, request.host()) {
             let why =
                 "the form was sent by a page of another origin: open the page of this mirror and send it from there";
             return Err(Refused(StatusCode::FORBIDDEN, why.to_owned()));
         }
-        let place = Arc::clone(&self.bodies).try_acquire_owned().map_err(|_| busy())?;
+        let place = self.bodies.take(request.client).map_err(|full| match full {
+            Full::All => busy(),
+            Full::Own => unfinished(),
+        })?;
         Ok((request.body(max).await?, place))
     }
 }
 
 fn busy() -> Refused {
     Refused(StatusCode::SERVICE_UNAVAILABLE, "other audits are under way: try again later".to_owned())
+}
+
+fn unfinished() -> Refused {
+    let why = format!(
+        "{MAX_BODIES_OF_ONE} audits from this address are unfinished: wait until one of them has ended, or audit in a terminal: sumgate audit"
+    );
+    Refused(StatusCode::SERVICE_UNAVAILABLE, why)
 }
 
 fn unreadable(why: String) -> Refused {

@@ -54,19 +54,27 @@ fn offline() {
 }
 
 fn bodies_that_never_come() {
-    let (_origin, _folder, mirror) = start(&[]);
+    let (_origin, _folder, mirror) = start(&["--trusted-proxy", "127.0.0.1/32"]);
     let address = mirror.url.strip_prefix("http://").unwrap();
-    let stalled: Vec<TcpStream> = (0..4)
+    let (greedy, modest) = ("x-forwarded-for: 192.0.2.1\r\n", "x-forwarded-for: 192.0.2.2\r\n");
+    // As many as wait at a time, from one client.
+    let stalled: Vec<TcpStream> = (0..16)
         .map(|_| {
             let mut stream = TcpStream::connect(address).unwrap();
-            let head = format!("POST /-/audit HTTP/1.1\r\nhost: {address}\r\ncontent-length: 1000\r\n{FORM}\r\ngo_");
+            let head =
+                format!("POST /-/audit HTTP/1.1\r\nhost: {address}\r\ncontent-length: 1000\r\n{FORM}{greedy}\r\ngo_");
             stream.write_all(head.as_bytes()).unwrap();
             stream
         })
         .collect();
     // They are there before the next one.
     std::thread::sleep(std::time::Duration::from_millis(300));
-    let answer = post(&mirror.url, "/-/audit", FORM, &form("example.com/hello v1.0.0 h1:x\n"));
+    let audit =
+        |client| post(&mirror.url, "/-/audit", &format!("{FORM}{client}"), &form("example.com/hello v1.0.0 h1:x\n"));
+    let answer = audit(modest);
     assert_eq!(answer.status, 200, "{}", answer.text());
+    let refused = audit(greedy);
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("30")));
+    assert!(refused.text().contains("4 audits from this address are unfinished"), "{}", refused.text());
     drop(stalled);
 }
