@@ -90,13 +90,21 @@ impl Events {
 
     async fn shown(&self, view: &View, asked: &Asked) -> Shown {
         let all = self.feed.newest(view.with_private);
-        let alarms = distinct(&all);
+        let alarms = self.open(distinct(&all)).await;
         let is_new = |entry: &Arc<Entry>| asked.after.is_none_or(|after| entry.id > after);
         let matching = all.into_iter().filter(|entry| is_new(entry) && asked.filter.matches(&entry.event)).collect();
         Shown {
             alarms: self.some(view, asked, alarms, MAX_ALARMS).await,
             events: self.some(view, asked, matching, asked.limit).await,
         }
+    }
+
+    /// Those whose evidence is still here: an operator removes what is settled.
+    async fn open(&self, mut alarms: Vec<Arc<Entry>>) -> Vec<Arc<Entry>> {
+        let all: HashSet<String> = alarms.iter().flat_map(|entry| evidence(&entry.event)).cloned().collect();
+        let open = self.pipeline.which_are_open(all).await;
+        alarms.retain(|entry| evidence(&entry.event).any(|path| open.contains(path)));
+        alarms
     }
 
     /// The first `most` that the reader may see.
@@ -138,6 +146,11 @@ fn distinct(entries: &[Arc<Entry>]) -> Vec<Arc<Entry>> {
     let mut alarms: Vec<_> = entries.iter().filter(|entry| is_alarm(&entry.event)).cloned().collect();
     alarms.retain(|entry| known.insert(case(&entry.event)));
     alarms
+}
+
+/// The files and folders with the evidence of an alarm.
+fn evidence(event: &Event) -> impl Iterator<Item = &String> {
+    event.facts.evidence.iter().chain(&event.facts.quarantine)
 }
 
 fn list(events: &[ShownEvent]) -> Value {

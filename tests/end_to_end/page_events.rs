@@ -27,6 +27,7 @@ const MAX_OF_ONE: usize = 8;
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("page, events: a forged module is refused on the page and in an open stream, with what to do", forged),
+        trial("page, events: a case that the operator removed is not on top, and comes back with its bytes", settled),
         trial("page, events: filters find by outcome, module, code and request, and say what is wrong", filters),
         trial("page, events: a client that never reads holds nothing, and learns how many it missed", never_reads),
         trial("page, events: only so many streams are open, and a closed one makes room", too_many),
@@ -153,6 +154,26 @@ fn forged() {
     // The same wrong bytes again are the same case.
     get(&mirror.url, ZIP);
     assert_eq!(api(&mirror, "")["alarms"].as_array().unwrap().len(), 1);
+}
+
+fn settled() {
+    let (origin, _folder, mirror) = start(&[]);
+    origin.misbehave(ZIP, Fault::FlipBit(200));
+    let on_top = || {
+        let page = html(&mirror, PAGE).text();
+        let (on_top, below) = page.split_once("<form class=\"filter\"").unwrap();
+        assert!(below.contains("facts.json"), "it stays in the list: {below}");
+        let shown = on_top.contains("facts.json");
+        assert_eq!(!shown, on_top.contains("aria-labelledby=\"look\" hidden"), "{on_top}");
+        assert_eq!(api(&mirror, "")["alarms"].as_array().unwrap().len(), usize::from(shown));
+        shown
+    };
+    assert_eq!(get(&mirror.url, ZIP).status, 403);
+    assert!(on_top());
+    std::fs::remove_dir_all(mirror.data.join("quarantine")).unwrap();
+    assert!(!on_top(), "the operator removed the case");
+    assert_eq!(get(&mirror.url, ZIP).status, 403);
+    assert!(on_top(), "the same bytes came again");
 }
 
 fn filters() {
@@ -301,7 +322,7 @@ fn restart() {
     let flags = ["--upstream", url.as_str(), "--sumdb", &sumdb];
     drop(mirror);
     let mut mirror = Mirror::start_with(&data, &flags);
-    shows(&mirror, "Look at these first");
+    shows(&mirror, "facts.json");
     assert_eq!(api(&mirror, ""), before);
     assert_eq!(get(&mirror.url, "/example.com/dep/v2/@v/v2.0.1.mod").status, 200);
     stop(&mut mirror);
