@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use libtest_mimic::Trial;
 use testkit::Fault;
 
-use crate::fixture::{Mirror, get, trial};
+use crate::fixture::{Mirror, get, request, trial};
 use crate::page::{FORM, PRIVATE, form, html, post, start, with_private};
 
 pub fn trials() -> Vec<Trial> {
@@ -14,6 +14,7 @@ pub fn trials() -> Vec<Trial> {
         trial("page, hidden: an upstream that fails shows no name of a private module to others", failing_upstream),
         trial("page, hidden: a private name in another case is sent to nobody", other_case),
         trial("page, hidden: a mirror that is offline, and was not told what is private, shows no pin", offline),
+        trial("page, hidden: a link or an image on another page causes no lookup", other_page),
         trial("page, hidden: bodies that never come keep nobody from an audit", bodies_that_never_come),
     ]
 }
@@ -40,6 +41,36 @@ fn other_case() {
         assert_eq!(html(&mirror, path).status, 403, "{path}");
     }
     assert_eq!(origin.take_requests(), Vec::<String>::new());
+}
+
+fn other_page() {
+    let (origin, _folder, mirror) = start(&[]);
+    let (page, api) = ("/-/module?q=example.com/hello@v1.0.0", "/-/api/v1/module?q=example.com/hello@v1.0.0");
+    let own = format!("referer: {0}/-/module?q=x\r\norigin: {0}\r\nsec-fetch-site: same-origin\r\n", mirror.url);
+    let foreign = [
+        "sec-fetch-site: cross-site\r\n",
+        "sec-fetch-site: same-site\r\n",
+        "origin: null\r\n",
+        "referer: http://evil.example/\r\n",
+    ];
+    origin.take_requests();
+    for headers in foreign {
+        let answer = request(&mirror.url, "GET", page, headers);
+        assert!(answer.status == 200 && answer.text().contains("You come from another page"), "{headers}");
+        assert!(answer.text().contains("<a href=\"/-/module?q=example.com%2Fhello%40v1.0.0\">look at "), "{headers}");
+        let answer = request(&mirror.url, "GET", api, headers);
+        assert!(answer.status == 403 && answer.text().contains("nothing was looked up"), "{headers}");
+        assert_eq!(request(&mirror.url, "GET", "/-/module?q=example.com/hello", headers).status, 200, "{headers}");
+    }
+    assert_eq!(origin.take_requests(), Vec::<String>::new(), "asked because of another page");
+    assert!(request(&mirror.url, "GET", page, &own).text().contains("Record "));
+    assert!(origin.take_requests().iter().any(|path| path.contains("/lookup/")));
+    // What is stored is shown.
+    assert_eq!(get(&mirror.url, "/example.com/hello/@v/v1.0.0.mod").status, 200);
+    for headers in foreign {
+        assert!(request(&mirror.url, "GET", page, headers).text().contains("Record "), "{headers}");
+        assert_eq!(request(&mirror.url, "GET", api, headers).status, 200, "{headers}");
+    }
 }
 
 fn offline() {
