@@ -9,8 +9,8 @@ use futures_util::stream::{BoxStream, StreamExt, unfold};
 use serde_json::json;
 use tokio::time::sleep;
 
+use super::client_places::Place;
 use super::names::Names;
-use super::places::Place;
 use super::shown_event::ShownEvent;
 use crate::events::{Filter, Follower, News};
 use crate::mirror::Pipeline;

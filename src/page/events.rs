@@ -8,11 +8,11 @@ use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
+use super::client_places::{Full, Places};
 use super::event_query::{Asked, Wrong};
 use super::event_stream::{Streaming, pieces};
 use super::headers::{answer, html};
 use super::names::Names;
-use super::places::{Full, Places};
 use super::same_origin::is_own;
 use super::shown_event::{Shown, ShownEvent, is_alarm};
 use super::view::View;

@@ -11,10 +11,10 @@ use tokio::task::spawn_blocking;
 
 use super::asset::asset;
 use super::audit::{AuditError, Audited, MAX_GO_SUM, audit};
+use super::client_places::{Full, Place, Places};
 use super::events::Events;
 use super::headers::{html, not_allowed, see};
 use super::names::Names;
-use super::places::{Full, Place, Places};
 use super::same_origin::{is_followed_here, is_own};
 use super::search::{Wanted, read};
 use super::view::{View, field};
