@@ -9,7 +9,7 @@ use hyper::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::client_places::{Full, Places};
-use super::event_query::{Asked, Wrong};
+use super::event_query::{Asked, SHOWN, Wrong};
 use super::event_stream::{Streaming, pieces};
 use super::headers::{answer, html};
 use super::names::Names;
@@ -110,7 +110,8 @@ impl Events {
     /// The first `most` that the reader may see.
     async fn some(&self, view: &View, asked: &Asked, entries: Vec<Arc<Entry>>, most: usize) -> Vec<ShownEvent> {
         let (mut shown, request) = (Vec::new(), asked.filter.request.as_deref());
-        for some in entries.chunks(most) {
+        // Each is checked on another thread: not one by one, however few are asked for.
+        for some in entries.chunks(most.max(SHOWN)) {
             let mut some = some.to_vec();
             if !view.with_private {
                 self.names.keep_public(&mut some).await;
