@@ -9,6 +9,7 @@ mod api;
 mod asset;
 mod audit;
 mod audit_html;
+mod client_places;
 mod event_query;
 mod event_stream;
 mod events;

@@ -162,6 +162,11 @@ impl Store {
         &self.quarantine
     }
 
+    /// Whether the folder of a case in quarantine, or the evidence of a fork, is still here. Blocks.
+    pub(crate) fn has_evidence(&self, evidence: &Path) -> bool {
+        quarantine::is_here(&self.root, evidence)
+    }
+
     pub(crate) fn events(&self) -> &EventFiles {
         &self.events
     }

@@ -1,7 +1,7 @@
 //! Which request an event belongs to: its id, and the client that sent it.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A proxy in front of the mirror may choose the id: nginx has 32 hexadecimal digits, a UUID has 36 characters.
@@ -14,6 +14,14 @@ const INCREMENT: u64 = 0x9e37_79b9_7f4a_7c15;
 pub(crate) struct RequestContext {
     pub(crate) id: RequestId,
     pub(crate) client: IpAddr,
+}
+
+/// What is counted as one client: it may have all 2^64 addresses of an IPv6 network.
+pub(crate) fn network(client: IpAddr) -> IpAddr {
+    match client.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        address @ IpAddr::V4(_) => address,
+    }
 }
 
 /// It connects an answer with the lines of the log about it. It is not a secret.
@@ -62,6 +70,8 @@ impl fmt::Display for RequestId {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
     use std::collections::HashSet;
 
     use super::*;
@@ -73,6 +83,13 @@ mod tests {
             (0..1000).flat_map(|_| [&one, &other].map(|ids| ids.next().as_str().to_owned())).collect();
         assert_eq!(ids.len(), 2000);
         assert!(ids.iter().all(|id| id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit())));
+    }
+
+    #[test]
+    fn an_ipv6_network_is_one_client() {
+        let network = |text: &str| network(text.parse().unwrap()).to_string();
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(network("::ffff:10.1.2.3"), "10.1.2.3");
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! The newest events in memory: for each outcome a bounded queue, so that many releases displace no refusal, and many refusals no fork.
 //! Pure.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use super::event::{Event, Outcome};
+use super::event::{Event, Facts, Outcome};
+use crate::base::request_context::network;
 
 /// How many of each are kept. A page shows 200, some 500 bytes each; with a filter it looks through all of them. Wrong bytes: more than
 /// the quarantine has cases.
@@ -16,6 +18,8 @@ const QUEUES: [(Outcome, usize); 6] = [
     (Outcome::Fork, 16),
     (Outcome::SourceDown, 100),
 ];
+/// Once a queue is full, one client, or one case of wrong bytes, keeps a quarter of it: nobody pushes the events of all others out.
+const SHARE: usize = 4;
 /// The number of the first event that is added. Older ones may be put before it.
 const FIRST: u64 = 1 << 32;
 
@@ -34,16 +38,26 @@ pub(super) struct Ring([Queue; QUEUES.len()]);
 
 #[derive(Debug)]
 struct Queue {
-    entries: VecDeque<Arc<Entry>>,
-    /// The number of the first one.
-    first: u64,
+    /// By their numbers. Those that made room for others are missing between them.
+    kept: VecDeque<Kept>,
+    /// The number of the next one.
+    next: u64,
     /// One had to make room.
     has_dropped: bool,
+    /// How many there are of each cause.
+    counts: HashMap<u64, usize>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    number: u64,
+    cause: u64,
+    entry: Arc<Entry>,
 }
 
 impl Default for Queue {
     fn default() -> Self {
-        Self { entries: VecDeque::new(), first: FIRST, has_dropped: false }
+        Self { kept: VecDeque::new(), next: FIRST, has_dropped: false, counts: HashMap::new() }
     }
 }
 
@@ -64,13 +78,60 @@ fn place(outcome: Outcome) -> usize {
     QUEUES.iter().position(|(one, _)| *one == outcome).unwrap_or_default()
 }
 
+/// Who or what caused an event: its client, or without one the case in quarantine, the evidence or the source.
+fn cause(event: &Event) -> u64 {
+    let Facts { quarantine, evidence, source, .. } = &*event.facts;
+    let mut hasher = DefaultHasher::new();
+    match event.client {
+        Some(client) => network(client).hash(&mut hasher),
+        None => (quarantine, evidence, source).hash(&mut hasher),
+    }
+    hasher.finish()
+}
+
 impl Queue {
-    fn next(&self) -> u64 {
-        self.first + self.entries.len() as u64
+    fn add(&mut self, entry: Arc<Entry>, most: usize) {
+        if self.kept.len() >= most {
+            self.make_room(most / SHARE);
+        }
+        let cause = cause(&entry.event);
+        *self.counts.entry(cause).or_default() += 1;
+        self.kept.push_back(Kept { number: self.next, cause, entry });
+        self.next += 1;
     }
 
-    fn at(&self, number: u64) -> Option<&Arc<Entry>> {
-        self.entries.get(usize::try_from(number.checked_sub(self.first)?).ok()?)
+    /// Removes the oldest event of a cause that has more than its share, or else the oldest of all.
+    fn make_room(&mut self, share: usize) {
+        // The usual case, and one that needs no search: nobody has more, or the oldest event is of one that has.
+        let is_over = |kept: &Kept| self.counts.get(&kept.cause).is_some_and(|count| *count > share);
+        let is_fair = || self.counts.values().all(|count| *count <= share);
+        let at = if self.kept.front().is_some_and(is_over) || is_fair() {
+            0
+        } else {
+            self.kept.iter().position(is_over).unwrap_or_default()
+        };
+        let Some(Kept { cause, .. }) = self.kept.remove(at) else { return };
+        self.has_dropped = true;
+        if let Some(count) = self.counts.get_mut(&cause) {
+            *count -= 1;
+            if *count == 0 {
+                self.counts.remove(&cause);
+            }
+        }
+    }
+
+    /// The first event that has this number or a later one.
+    fn from(&self, number: u64) -> Option<&Kept> {
+        self.kept.get(self.kept.partition_point(|kept| kept.number < number))
+    }
+
+    /// The number of the first event after the one with this id, or of one before it that is not here any more and may be after it.
+    fn after(&self, id: u64) -> u64 {
+        let at = self.kept.partition_point(|kept| kept.entry.id <= id);
+        let number = self.kept.get(at).map_or(self.next, |kept| kept.number);
+        let before = at.checked_sub(1).and_then(|before| self.kept.get(before));
+        let misses = before.map_or(self.has_dropped && id > 0, |before| before.number + 1 < number);
+        number - u64::from(misses)
     }
 }
 
@@ -78,61 +139,48 @@ impl Ring {
     /// Adds the newest event.
     pub(super) fn add(&mut self, entry: Arc<Entry>) {
         let at = place(entry.event.facts.outcome);
-        let queue = &mut self.0[at];
-        if queue.entries.len() >= QUEUES[at].1 {
-            queue.entries.pop_front();
-            queue.first += 1;
-            queue.has_dropped = true;
-        }
-        queue.entries.push_back(entry);
+        self.0[at].add(entry, QUEUES[at].1);
     }
 
     /// Puts the newest of these before all others, as far as there is room.
     pub(super) fn put_before(&mut self, older: Self) {
         for ((queue, older), (_, most)) in self.0.iter_mut().zip(older.0).zip(QUEUES) {
-            let room = most - queue.entries.len();
-            queue.has_dropped |= older.has_dropped || older.entries.len() > room;
-            for entry in older.entries.into_iter().rev().take(room) {
-                queue.entries.push_front(entry);
-                queue.first -= 1;
+            let room = most - queue.kept.len();
+            queue.has_dropped |= older.has_dropped || older.kept.len() > room;
+            for Kept { cause, entry, .. } in older.kept.into_iter().rev().take(room) {
+                let number = queue.kept.front().map_or(queue.next, |first| first.number) - 1;
+                *queue.counts.entry(cause).or_default() += 1;
+                queue.kept.push_front(Kept { number, cause, entry });
             }
         }
     }
 
     /// All of them, in no order.
     pub(super) fn all(&self) -> Vec<Arc<Entry>> {
-        self.0.iter().flat_map(|queue| &queue.entries).cloned().collect()
+        self.0.iter().flat_map(|queue| &queue.kept).map(|kept| Arc::clone(&kept.entry)).collect()
     }
 
     /// A reader who has seen everything.
     pub(super) fn seen(&self) -> Seen {
-        Seen(self.0.each_ref().map(Queue::next))
+        Seen(self.0.each_ref().map(|queue| queue.next))
     }
 
     /// A reader who has seen everything up to the event with this id.
     pub(super) fn seen_until(&self, id: u64) -> Seen {
-        Seen(self.0.each_ref().map(|queue| {
-            let seen = queue.entries.partition_point(|entry| entry.id <= id) as u64;
-            // Some that are not here any more may have come after it.
-            queue.first + seen - u64::from(seen == 0 && id > 0 && queue.has_dropped)
-        }))
+        Seen(self.0.each_ref().map(|queue| queue.after(id)))
     }
 
     /// The oldest events that a reader has not seen, at most `most`. Only those of `outcomes` are counted as left out; none: all.
     pub(super) fn news(&self, seen: &mut Seen, outcomes: &[Outcome], most: usize) -> News {
         let mut news = News::default();
-        for ((queue, seen), (outcome, _)) in self.0.iter().zip(&mut seen.0).zip(QUEUES) {
-            let left_out = queue.first.saturating_sub(*seen);
-            *seen += left_out;
-            if outcomes.is_empty() || outcomes.contains(&outcome) {
-                news.left_out += left_out;
+        for _ in 0..most {
+            let unseen = self.0.iter().enumerate().filter_map(|(nth, queue)| Some((nth, queue.from(seen.0[nth])?)));
+            let Some((nth, kept)) = unseen.min_by_key(|(_, kept)| kept.entry.id) else { break };
+            if outcomes.is_empty() || outcomes.contains(&QUEUES[nth].0) {
+                news.left_out += kept.number - seen.0[nth];
             }
-        }
-        while news.entries.len() < most {
-            let unseen = self.0.iter().zip(&mut seen.0).filter_map(|(queue, seen)| Some((queue.at(*seen)?, seen)));
-            let Some((entry, seen)) = unseen.min_by_key(|(entry, _)| entry.id) else { break };
-            news.entries.push(Arc::clone(entry));
-            *seen += 1;
+            news.entries.push(Arc::clone(&kept.entry));
+            seen.0[nth] = kept.number + 1;
         }
         news
     }
@@ -140,9 +188,10 @@ impl Ring {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
     use std::time::SystemTime;
 
-    use super::super::event::Facts;
     use super::*;
 
     fn entry(id: u64, outcome: Outcome) -> Arc<Entry> {
@@ -170,6 +219,50 @@ mod tests {
         for outcome in <Outcome as clap::ValueEnum>::value_variants() {
             assert_eq!(QUEUES[place(*outcome)].0, *outcome);
         }
+    }
+
+    /// A refusal of a client, or wrong bytes without one.
+    fn of(id: u64, client: Option<&str>, case: &str) -> Arc<Entry> {
+        let outcome = if client.is_some() { Outcome::Refused } else { Outcome::Quarantined };
+        let facts = Facts { outcome, quarantine: vec![case.to_owned()], ..Facts::default() };
+        let event = Event::at(SystemTime::UNIX_EPOCH, Arc::new(facts));
+        Arc::new(Entry { id, event: Event { client: client.map(|client| client.parse().unwrap()), ..event } })
+    }
+
+    #[test]
+    fn one_client_fills_a_ring_alone_but_pushes_no_event_of_another_out() {
+        let (mut ring, greedy, modest) = (Ring::default(), Some("2001:db8::1"), Some("10.0.0.2"));
+        (1..=1500).for_each(|id| ring.add(of(id, greedy, "")));
+        assert_eq!(sorted(&ring), (501..=1500).collect::<Vec<_>>());
+        (1501..=1600).for_each(|id| ring.add(of(id, modest, "")));
+        // Another address of its network.
+        (1601..=4000).for_each(|id| ring.add(of(id, Some("2001:db8::2"), "")));
+        assert_eq!(sorted(&ring), (1501..=1600).chain(3101..=4000).collect::<Vec<_>>());
+        (4001..=4900).for_each(|id| ring.add(of(id, modest, "")));
+        assert_eq!(sorted(&ring), (3751..=4000).chain(4151..=4900).collect::<Vec<_>>());
+        assert_eq!((ring.0[1].counts.len(), ring.0[1].counts.values().sum::<usize>()), (2, 1000));
+    }
+
+    #[test]
+    fn wrong_bytes_that_come_again_and_again_push_no_other_case_out() {
+        let mut ring = Ring::default();
+        (1..=31).for_each(|id| ring.add(of(id, None, &format!("quarantine/{id}"))));
+        (32..=900).for_each(|id| ring.add(of(id, None, "quarantine/again")));
+        assert_eq!(sorted(&ring), (1..=31).chain(832..=900).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_reader_learns_how_many_are_missing_between_those_it_gets() {
+        let (mut ring, greedy, modest) = (Ring::default(), Some("10.0.0.1"), Some("10.0.0.2"));
+        let mut seen = ring.seen();
+        (1..=10).for_each(|id| ring.add(of(id, modest, "")));
+        (11..=1010).for_each(|id| ring.add(of(id, greedy, "")));
+        let mut away = ring.seen_until(10);
+        let News { entries, left_out } = ring.news(&mut seen, &[], usize::MAX);
+        assert_eq!((entries.len(), ids(&entries)[9..11].to_vec(), left_out), (1000, vec![10, 21], 10));
+        let News { entries, left_out } = ring.news(&mut away, &[], usize::MAX);
+        assert_eq!((ids(&entries)[0], left_out), (21, 1));
+        assert_eq!(ring.news(&mut ring.seen_until(1010), &[], 9).left_out, 0);
     }
 
     #[test]

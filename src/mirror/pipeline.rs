@@ -151,6 +151,17 @@ impl Pipeline {
         blocking(&self.context, unpinned).await.unwrap_or_default()
     }
 
+    /// Those of these cases in quarantine and files with evidence that nobody has removed yet.
+    pub(crate) async fn which_are_open(&self, mut evidence: HashSet<String>) -> HashSet<String> {
+        let all = evidence.clone();
+        let open = move |context: &Context| {
+            evidence.retain(|path| context.store.has_evidence(Path::new(path)));
+            Ok(evidence)
+        };
+        // What cannot be checked is not settled.
+        blocking(&self.context, open).await.unwrap_or(all)
+    }
+
     /// The place of the data folder, which clients do not learn.
     pub(crate) fn data(&self) -> &Path {
         self.context.store.root()

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::task::JoinError;
+use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::timeout;
 
 use crate::audit::{Audit, Entry, go_sum_entries};
@@ -33,6 +34,8 @@ pub(super) struct Audited {
     pub(super) report: Report,
     /// Lines of modules that are exempt, or whose names are not sent to a database.
     pub(super) left_out: usize,
+    /// Until the answer is written.
+    _turn: OwnedSemaphorePermit,
 }
 
 /// Why a go.sum is not audited.
@@ -49,9 +52,9 @@ pub(super) enum AuditError {
 }
 
 /// Audits the text of a go.sum against the databases of the mirror, and its policy. Holds the turn until it ends, also if the client
-/// leaves.
-pub(super) async fn audit(pipeline: &Pipeline, text: &[u8], turn: OwnedSemaphorePermit) -> Result<Audited, AuditError> {
-    let mut entries = go_sum_entries(Path::new(NAME), text);
+/// leaves. What takes milliseconds for a megabyte runs on a thread of its own.
+pub(super) async fn audit(pipeline: &Pipeline, text: Bytes, turn: OwnedSemaphorePermit) -> Result<Audited, AuditError> {
+    let (mut entries, turn) = spawn_blocking(move || (go_sum_entries(Path::new(NAME), &text), turn)).await?;
     let left_out = leave_out(pipeline, &mut entries).await;
     let expectations = pipeline.expectations();
     let audit = Audit {
@@ -66,19 +69,17 @@ pub(super) async fn audit(pipeline: &Pipeline, text: &[u8], turn: OwnedSemaphore
     if wanted > MAX_VERSIONS {
         return Err(AuditError::TooMany(wanted));
     }
-    // A thread of its own: to judge ten thousand lines takes some milliseconds.
     let (runtime, answered) = (Handle::current(), AtomicUsize::new(0));
     let run = move || {
         let report = runtime.block_on(async { timeout(AUDIT_TIME, audit.run(&entries, &answered)).await });
-        drop(turn);
-        report.map_err(|_| AuditError::TooLong)
+        let mut report = report.map_err(|_| AuditError::TooLong)?;
+        report.files = vec![PathBuf::from(NAME)];
+        // The policy is for more than this file.
+        report.findings.retain(|finding| finding.code != Code::UnusedException);
+        report.put_worst_first();
+        Ok(Audited { report, left_out, _turn: turn })
     };
-    let mut report = tokio::task::spawn_blocking(run).await??;
-    report.files = vec![PathBuf::from(NAME)];
-    // The policy is for more than this file.
-    report.findings.retain(|finding| finding.code != Code::UnusedException);
-    report.put_worst_first();
-    Ok(Audited { report, left_out })
+    spawn_blocking(run).await?
 }
 
 /// Removes the lines of modules about which no database is asked; returns how many.

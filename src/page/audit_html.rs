@@ -37,7 +37,7 @@ pub(super) fn form(view: &View, is_offline: bool, result: Option<Result<&Audited
     page(view, "/-/audit", "Audit a go.sum", "", &main)
 }
 
-fn found(view: &View, Audited { report, left_out }: &Audited) -> Markup {
+fn found(view: &View, Audited { report, left_out, .. }: &Audited) -> Markup {
     let (kind, headline) = headline(report);
     let proved = counted(report.proved, "line");
     html! {

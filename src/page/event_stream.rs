@@ -7,9 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream::{BoxStream, StreamExt, unfold};
 use serde_json::json;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::sleep;
 
+use super::client_places::Place;
 use super::names::Names;
 use super::shown_event::ShownEvent;
 use crate::events::{Filter, Follower, News};
@@ -33,7 +33,7 @@ pub(super) struct Streaming {
     pub(super) with_private: bool,
     pub(super) names: Arc<Names>,
     pub(super) pipeline: Pipeline,
-    pub(super) _place: OwnedSemaphorePermit,
+    pub(super) _place: Place,
 }
 
 /// The pieces, each made when it is asked for.

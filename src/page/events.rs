@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hyper::header::{HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Method, Response, StatusCode};
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
 
-use super::event_query::{Asked, Wrong};
+use super::client_places::{Full, Places};
+use super::event_query::{Asked, SHOWN, Wrong};
 use super::event_stream::{Streaming, pieces};
 use super::headers::{answer, html};
 use super::names::Names;
@@ -22,24 +22,24 @@ use crate::mirror::{OwnBody, OwnRequest, Pipeline};
 
 /// Streams at a time: the people of a team who look at once. Each is a connection.
 const MAX_STREAMS: usize = 32;
+/// Streams of one client at a time: a quarter, as for its requests while connections are scarce. Some people share one address.
+const MAX_OF_ONE: usize = MAX_STREAMS / 4;
 /// Forks and wrong bytes on top: what an operator can look at. The events below have the others.
 const MAX_ALARMS: usize = 20;
-/// Seconds until a client without a stream should ask again.
-const RETRY: &str = "30";
 
 pub(super) struct Events {
     pipeline: Pipeline,
     names: Arc<Names>,
     feed: Feed,
     span: Span,
-    streams: Arc<Semaphore>,
+    streams: Arc<Places>,
 }
 
 impl Events {
     /// Ends the streams of the settings before these.
     pub(super) fn new(pipeline: Pipeline, names: Arc<Names>, feed: Feed) -> Self {
         let span = feed.end_streams();
-        Self { pipeline, names, feed, span, streams: Arc::new(Semaphore::new(MAX_STREAMS)) }
+        Self { pipeline, names, feed, span, streams: Places::new(MAX_STREAMS, MAX_OF_ONE) }
     }
 
     pub(super) async fn page(&self, view: &View, query: &str) -> Response<Bytes> {
@@ -64,13 +64,7 @@ impl Events {
 
     /// The stream continues after the event that the client saw last.
     pub(super) fn stream(&self, view: &View, request: &OwnRequest) -> Response<OwnBody> {
-        self.streamed(view, request).unwrap_or_else(|(status, why)| {
-            let mut response = api::error(status, &why);
-            if status == StatusCode::SERVICE_UNAVAILABLE {
-                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY));
-            }
-            response.map(OwnBody::Whole)
-        })
+        self.streamed(view, request).unwrap_or_else(|(status, why)| api::error(status, &why).map(OwnBody::Whole))
     }
 
     fn streamed(&self, view: &View, request: &OwnRequest) -> Result<Response<OwnBody>, Wrong> {
@@ -80,11 +74,7 @@ impl Events {
         }
         let Asked { filter, after, .. } = Asked::read(&request.query, view.with_private, false)?;
         let last = request.headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
-        let busy = || {
-            let why = "all streams of events are in use: load the page again to see new events, or close other windows";
-            (StatusCode::SERVICE_UNAVAILABLE, why.to_owned())
-        };
-        let place = Arc::clone(&self.streams).try_acquire_owned().map_err(|_| busy())?;
+        let place = self.streams.take(request.client).map_err(no_stream)?;
         let (outcomes, span) = (filter.outcome.clone(), self.span.clone());
         let follower = self.feed.follow(view.with_private, outcomes, last.or(after), span);
         let (with_private, names, pipeline) = (view.with_private, Arc::clone(&self.names), self.pipeline.clone());
@@ -100,7 +90,7 @@ impl Events {
 
     async fn shown(&self, view: &View, asked: &Asked) -> Shown {
         let all = self.feed.newest(view.with_private);
-        let alarms = distinct(&all);
+        let alarms = self.open(distinct(&all)).await;
         let is_new = |entry: &Arc<Entry>| asked.after.is_none_or(|after| entry.id > after);
         let matching = all.into_iter().filter(|entry| is_new(entry) && asked.filter.matches(&entry.event)).collect();
         Shown {
@@ -109,10 +99,19 @@ impl Events {
         }
     }
 
+    /// Those whose evidence is still here: an operator removes what is settled.
+    async fn open(&self, mut alarms: Vec<Arc<Entry>>) -> Vec<Arc<Entry>> {
+        let all: HashSet<String> = alarms.iter().flat_map(|entry| evidence(&entry.event)).cloned().collect();
+        let open = self.pipeline.which_are_open(all).await;
+        alarms.retain(|entry| evidence(&entry.event).any(|path| open.contains(path)));
+        alarms
+    }
+
     /// The first `most` that the reader may see.
     async fn some(&self, view: &View, asked: &Asked, entries: Vec<Arc<Entry>>, most: usize) -> Vec<ShownEvent> {
         let (mut shown, request) = (Vec::new(), asked.filter.request.as_deref());
-        for some in entries.chunks(most) {
+        // Each is checked on another thread: not one by one, however few are asked for.
+        for some in entries.chunks(most.max(SHOWN)) {
             let mut some = some.to_vec();
             if !view.with_private {
                 self.names.keep_public(&mut some).await;
@@ -127,6 +126,19 @@ impl Events {
     }
 }
 
+fn no_stream(full: Full) -> Wrong {
+    let why = match full {
+        Full::All => {
+            "all streams of events are in use: load the page again to see new events, or close other windows".to_owned()
+        }
+        Full::Own => format!(
+            "{MAX_OF_ONE} streams of events are open from this address: close other windows, or load the page again to see new events. \
+             If a proxy is in front of this mirror, name it with serve --trusted-proxy: its clients are then counted one by one"
+        ),
+    };
+    (StatusCode::SERVICE_UNAVAILABLE, why)
+}
+
 /// The alarms, of each case the newest: wrong bytes are found again with each request, and a fork with each start.
 fn distinct(entries: &[Arc<Entry>]) -> Vec<Arc<Entry>> {
     let mut known = HashSet::new();
@@ -135,6 +147,11 @@ fn distinct(entries: &[Arc<Entry>]) -> Vec<Arc<Entry>> {
     let mut alarms: Vec<_> = entries.iter().filter(|entry| is_alarm(&entry.event)).cloned().collect();
     alarms.retain(|entry| known.insert(case(&entry.event)));
     alarms
+}
+
+/// The files and folders with the evidence of an alarm.
+fn evidence(event: &Event) -> impl Iterator<Item = &String> {
+    event.facts.evidence.iter().chain(&event.facts.quarantine)
 }
 
 fn list(events: &[ShownEvent]) -> Value {

@@ -10,7 +10,7 @@ use crate::mirror::{FileHere, LogAnswer, Look, ProvedAnswer};
 use crate::policy::{Verdict, decided_in_words, in_words, rule_in_words};
 use crate::sumdb::Inclusion;
 use gomodule::artifact::Kind;
-use gomodule::module::{ModulePath, Version};
+use gomodule::module::{ModulePath, ModuleVersion, Version};
 
 /// The name of the policy for a reader: its path is the operator's.
 pub(super) const POLICY: &str = "policy";
@@ -24,6 +24,17 @@ pub(super) fn module(view: &View, look: &Look) -> Markup {
         (policy(look.policy.as_ref()))
         (files(&look.files))
         @if let LogAnswer::Proved(proved) = &look.log { (proof(proved)) }
+    };
+    page(view, "", &title, &title, &main)
+}
+
+/// What a link on another page gets, as long as nothing of the version is stored.
+pub(super) fn not_looked_up(view: &View, module: &ModuleVersion) -> Markup {
+    let title = module.to_string();
+    let main = html! {
+        h1.module { (module.path) wbr; span.version { "@" (module.version) } }
+        p.lead { "You come from another page, and nothing of this version is stored here." }
+        p { "A look at it asks the checksum database for its record: " a href=(view.module(&title)) { "look at " (title) } "." }
     };
     page(view, "", &title, &title, &main)
 }

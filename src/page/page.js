@@ -115,7 +115,11 @@ function follow(list) {
     put(list, row(event), most);
     at("none").hidden = true;
     if (event.outcome !== "quarantined" && event.outcome !== "fork") return;
-    put(at("alarm-rows"), row(event), 20);
+    const alarm = row(event);
+    const evidence = (item) => item.querySelector("[data-part=evidence]")?.textContent;
+    // The same case stands there once.
+    for (const other of [...at("alarm-rows").children]) if (evidence(other) === evidence(alarm)) other.remove();
+    put(at("alarm-rows"), alarm, 20);
     at("alarms").hidden = false;
   };
 

@@ -1,18 +1,26 @@
-//! Whether a form was sent by our own page. Pure.
+//! Whether a form was sent, or a link followed, on our own page. Pure.
 //!
-//! A page of another origin could otherwise make a browser audit something here. Browsers say where a form comes from:
-//! `Sec-Fetch-Site` to trustworthy addresses, and the header `origin` with every POST. Other clients send neither.
+//! A page of another origin could otherwise make a browser audit or look up something here. Browsers say where a request comes from:
+//! `Sec-Fetch-Site` to trustworthy addresses, the header `origin` with every POST, and `referer` with links and images unless that page
+//! forbids it. Other clients send none of them.
 
-use hyper::header::{HeaderMap, ORIGIN};
+use hyper::header::{HeaderMap, ORIGIN, REFERER};
 
 /// Whether the request was not sent by a page of another origin. `host` is the one of the request.
 pub(super) fn is_own(headers: &HeaderMap, host: Option<&str>) -> bool {
-    let is = |name: &str, accepts: &dyn Fn(&str) -> bool| {
-        headers.get_all(name).iter().all(|value| value.to_str().is_ok_and(accepts))
-    };
     // `none` is a user's own action, without a page.
-    is("sec-fetch-site", &|site| matches!(site, "same-origin" | "none"))
-        && is(ORIGIN.as_str(), &|origin| origin.split_once("://").is_some_and(|(_, of)| Some(of) == host))
+    all(headers, "sec-fetch-site", |site| matches!(site, "same-origin" | "none"))
+        && all(headers, ORIGIN.as_str(), |origin| origin.split_once("://").is_some_and(|(_, of)| Some(of) == host))
+}
+
+/// Whether no page of another origin shows that it has the address of the request, as a link or an image.
+pub(super) fn is_followed_here(headers: &HeaderMap, host: Option<&str>) -> bool {
+    let is_here = |page: &str| page.split_once("://").is_some_and(|(_, of)| of.split('/').next() == host);
+    is_own(headers, host) && all(headers, REFERER.as_str(), is_here)
+}
+
+fn all(headers: &HeaderMap, name: &str, accepts: impl Fn(&str) -> bool) -> bool {
+    headers.get_all(name).iter().all(|value| value.to_str().is_ok_and(&accepts))
 }
 
 #[cfg(test)]
@@ -41,5 +49,21 @@ mod tests {
         for site in ["cross-site", "same-site", ""] {
             assert!(!is(&[("sec-fetch-site", site), ("origin", "http://localhost:8080")]), "{site}");
         }
+    }
+
+    #[test]
+    fn a_link_of_another_origin_is_known_by_its_page() {
+        let is = |name: &'static str, value: &str| {
+            let headers =
+                HeaderMap::from_iter([(hyper::header::HeaderName::from_static(name), value.parse().unwrap())]);
+            is_followed_here(&headers, Some("localhost:8080"))
+        };
+        assert!(is_followed_here(&HeaderMap::new(), Some("localhost:8080")), "typed, or curl");
+        assert!(is("referer", "http://localhost:8080/-/module?q=a") && is("sec-fetch-site", "none"));
+        for page in ["http://evil.example/", "http://evil.example/http://localhost:8080/", "http://localhost/", "x", ""]
+        {
+            assert!(!is("referer", page), "{page}");
+        }
+        assert!(!is("sec-fetch-site", "cross-site") && !is("origin", "null"));
     }
 }

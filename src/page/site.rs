@@ -6,14 +6,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::header::CONTENT_TYPE;
 use hyper::{Method, Response, StatusCode};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 
 use super::asset::asset;
 use super::audit::{AuditError, Audited, MAX_GO_SUM, audit};
+use super::client_places::{Full, Place, Places};
 use super::events::Events;
 use super::headers::{html, not_allowed, see};
 use super::names::Names;
-use super::same_origin::is_own;
+use super::same_origin::{is_followed_here, is_own};
 use super::search::{Wanted, read};
 use super::view::{View, field};
 use super::{api, audit_html, layout, module_html, overview_html};
@@ -26,6 +28,8 @@ use gomodule::module::{ModulePath, ModuleVersion, Version};
 const MAX_AUDITS: usize = 2;
 /// Bodies at a time that are received, or wait for their turn: 48 MB of forms.
 const MAX_BODIES: usize = 16;
+/// Of one client: a quarter.
+const MAX_BODIES_OF_ONE: usize = MAX_BODIES / 4;
 /// How long an audit waits for its turn.
 const AUDIT_WAIT: Duration = Duration::from_secs(10);
 /// A form in which every character of a go.sum is percent-encoded.
@@ -34,7 +38,7 @@ const MAX_FORM: usize = 3 * MAX_GO_SUM;
 /// Answers for a mirror. `show_private` lets the users of this machine see private modules. Ends the streams of `feed` that earlier
 /// pages sent.
 pub(crate) fn pages(pipeline: Pipeline, feed: Feed, show_private: bool) -> OwnPages {
-    let [audits, bodies] = [MAX_AUDITS, MAX_BODIES].map(|most| Arc::new(Semaphore::new(most)));
+    let (audits, bodies) = (Arc::new(Semaphore::new(MAX_AUDITS)), Places::new(MAX_BODIES, MAX_BODIES_OF_ONE));
     let names = Arc::new(Names::new(pipeline.clone()));
     let events = Events::new(pipeline.clone(), Arc::clone(&names), feed);
     let site = Arc::new(Site { pipeline, show_private, names, events, audits, bodies });
@@ -50,14 +54,20 @@ struct Site {
     names: Arc<Names>,
     events: Events,
     audits: Arc<Semaphore>,
-    bodies: Arc<Semaphore>,
+    bodies: Arc<Places>,
 }
 
 /// What a search found.
 enum Sought {
     Version(Box<Look>),
     Versions(String, Vec<(ModulePath, Vec<Version>)>),
+    /// A page of another origin asks for a version of which nothing is stored: the user decides about a lookup.
+    Foreign(ModuleVersion),
 }
+
+/// Why a page of another origin gets no lookup.
+const FOREIGN: &str =
+    "a page of another origin asks for a version of which nothing is stored here: nothing was looked up";
 
 /// Why there is no answer, and the status.
 struct Refused(StatusCode, String);
@@ -94,13 +104,13 @@ impl Site {
             }
             "/-/events" => self.events.page(&view, &request.query).await,
             "/-/api/v1/events" => self.events.api(&view, &request.query).await,
-            "/-/module" => self.module_page(&view, &request.query).await,
+            "/-/module" => self.module_page(&view, &request).await,
             "/-/audit" => html(StatusCode::OK, audit_html::form(&view, self.overview(&view).is_offline, None)),
             "/-/api/v1/overview" => {
                 let overview = self.overview(&view);
                 api::found(&api::overview(&overview, &self.go_env(&view, &overview)))
             }
-            "/-/api/v1/module" => self.module_api(&view, &request.query).await,
+            "/-/api/v1/module" => self.module_api(&view, &request).await,
             "/-/api/v1/openapi.json" => api::description(),
             _ => asset(&path).unwrap_or_else(|| Self::missing(&view, &path)),
         }
@@ -123,29 +133,32 @@ impl Site {
         html(status, layout::message(view, "Not found", "", "There is no such page here."))
     }
 
-    async fn module_page(&self, view: &View, query: &str) -> Response<Bytes> {
-        let text = field(query.as_bytes(), "q").unwrap_or_default();
+    async fn module_page(&self, view: &View, request: &OwnRequest) -> Response<Bytes> {
+        let text = field(request.query.as_bytes(), "q").unwrap_or_default();
         if text.trim().is_empty() {
             return see(&view.link("/"));
         }
-        match self.sought(view, &text).await {
+        match self.sought(view, &text, is_followed_here(&request.headers, request.host())).await {
             Ok(Sought::Version(look)) => html(StatusCode::OK, module_html::module(view, &look)),
             Ok(Sought::Versions(path, found)) => html(StatusCode::OK, module_html::versions(view, &path, &found)),
+            Ok(Sought::Foreign(module)) => html(StatusCode::OK, module_html::not_looked_up(view, &module)),
             Err(Refused(status, why)) => html(status, layout::message(view, "Not shown", &text, &why)),
         }
     }
 
-    async fn module_api(&self, view: &View, query: &str) -> Response<Bytes> {
-        let text = field(query.as_bytes(), "q").unwrap_or_default();
-        match self.sought(view, &text).await {
+    async fn module_api(&self, view: &View, request: &OwnRequest) -> Response<Bytes> {
+        let text = field(request.query.as_bytes(), "q").unwrap_or_default();
+        match self.sought(view, &text, is_followed_here(&request.headers, request.host())).await {
             Ok(Sought::Version(look)) => api::found(&api::module(&look)),
             Ok(Sought::Versions(path, found)) => api::found(&api::versions(&path, &found)),
+            Ok(Sought::Foreign(_)) => api::error(StatusCode::FORBIDDEN, FOREIGN),
             Err(Refused(status, why)) => api::error(status, &why),
         }
     }
 
-    /// What a text asks for. Of a version whose module is stored in another case, or above, that one.
-    async fn sought(&self, view: &View, text: &str) -> Result<Sought, Refused> {
+    /// What a text asks for. Of a version whose module is stored in another case, or above, that one. A page of another origin causes no
+    /// lookup of a version that is not stored.
+    async fn sought(&self, view: &View, text: &str, is_from_here: bool) -> Result<Sought, Refused> {
         let wanted = read(text).map_err(|why| Refused(StatusCode::BAD_REQUEST, why))?;
         let module = match wanted {
             Wanted::Path(path) => {
@@ -162,6 +175,9 @@ impl Site {
             Look::versions(&self.pipeline, module.path.as_ref(), view.with_private).await.map_err(unreadable)?;
         let is_known = stored.iter().any(|(path, _)| *path == module.path);
         let other = stored.into_iter().rev().find(|(_, versions)| versions.contains(&module.version));
+        if other.is_none() && !is_from_here {
+            return Ok(Sought::Foreign(module));
+        }
         let other =
             other.filter(|_| !is_known).and_then(|(path, _)| ModuleVersion::new(path, module.version.clone()).ok());
         let look = Look::at(&self.pipeline, &other.unwrap_or(module), view.with_private).await?;
@@ -169,26 +185,31 @@ impl Site {
     }
 
     async fn audit_page(&self, view: &View, request: OwnRequest) -> Response<Bytes> {
-        let is_offline = self.overview(view).is_offline;
-        let form = |status, result| html(status, audit_html::form(view, is_offline, Some(result)));
-        match &self.audited_form(request).await {
-            Ok(audited) => form(StatusCode::OK, Ok(audited)),
-            Err(Refused(status, why)) => form(*status, Err(why.as_str())),
-        }
+        let (view, is_offline, audited) =
+            (view.clone(), self.overview(view).is_offline, self.audited_form(request).await);
+        off_the_async_threads(move || {
+            let form = |status, result| html(status, audit_html::form(&view, is_offline, Some(result)));
+            match &audited {
+                Ok(audited) => form(StatusCode::OK, Ok(audited)),
+                Err(Refused(status, why)) => form(*status, Err(why.as_str())),
+            }
+        })
+        .await
     }
 
     async fn audited_form(&self, request: OwnRequest) -> Result<Audited, Refused> {
         expect_type(&request, "application/x-www-form-urlencoded")?;
         let (body, _place) = self.body(request, MAX_FORM).await?;
-        let text = field(&body, "go_sum").filter(|text| !text.trim().is_empty());
+        let text = spawn_blocking(move || field(&body, "go_sum").filter(|text| !text.trim().is_empty())).await;
+        let text = text.map_err(|error| unreadable(error.to_string()))?;
         let text =
             text.ok_or_else(|| Refused(StatusCode::BAD_REQUEST, "expected the content of a go.sum".to_owned()))?;
-        self.audited(text.as_bytes()).await
+        self.audited(text.into()).await
     }
 
     async fn audit_api(&self, request: OwnRequest) -> Response<Bytes> {
         match self.audited_text(request).await {
-            Ok(audited) => api::report(&audited),
+            Ok(audited) => off_the_async_threads(move || api::report(&audited)).await,
             Err(Refused(status, why)) => api::error(status, &why),
         }
     }
@@ -196,10 +217,10 @@ impl Site {
     async fn audited_text(&self, request: OwnRequest) -> Result<Audited, Refused> {
         expect_type(&request, "text/plain")?;
         let (body, _place) = self.body(request, MAX_GO_SUM).await?;
-        self.audited(&body).await
+        self.audited(body).await
     }
 
-    async fn audited(&self, text: &[u8]) -> Result<Audited, Refused> {
+    async fn audited(&self, text: Bytes) -> Result<Audited, Refused> {
         let too_large = |why: String| Refused(StatusCode::PAYLOAD_TOO_LARGE, why);
         if text.len() > MAX_GO_SUM {
             return Err(too_large(BodyError::TooLong(MAX_GO_SUM).to_string()));
@@ -214,19 +235,35 @@ impl Site {
     }
 
     /// The body of a request of our own page or of a program, and its place among those that are in memory.
-    async fn body(&self, request: OwnRequest, max: usize) -> Result<(Bytes, OwnedSemaphorePermit), Refused> {
+    async fn body(&self, request: OwnRequest, max: usize) -> Result<(Bytes, Place), Refused> {
         if !is_own(&request.headers, request.host()) {
             let why =
                 "the form was sent by a page of another origin: open the page of this mirror and send it from there";
             return Err(Refused(StatusCode::FORBIDDEN, why.to_owned()));
         }
-        let place = Arc::clone(&self.bodies).try_acquire_owned().map_err(|_| busy())?;
+        let place = self.bodies.take(request.client).map_err(|full| match full {
+            Full::All => busy(),
+            Full::Own => unfinished(),
+        })?;
         Ok((request.body(max).await?, place))
     }
 }
 
+/// Makes an answer that may be as long as a go.sum.
+async fn off_the_async_threads(make: impl FnOnce() -> Response<Bytes> + Send + 'static) -> Response<Bytes> {
+    let answer = spawn_blocking(make).await;
+    answer.unwrap_or_else(|error| api::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()))
+}
+
 fn busy() -> Refused {
     Refused(StatusCode::SERVICE_UNAVAILABLE, "other audits are under way: try again later".to_owned())
+}
+
+fn unfinished() -> Refused {
+    let why = format!(
+        "{MAX_BODIES_OF_ONE} audits from this address are unfinished: wait until one of them has ended, or audit in a terminal: sumgate audit"
+    );
+    Refused(StatusCode::SERVICE_UNAVAILABLE, why)
 }
 
 fn unreadable(why: String) -> Refused {

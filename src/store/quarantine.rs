@@ -3,8 +3,10 @@
 //! Each case is a folder `quarantine/MODULE-KIND-HASH/` with `bytes` and `facts.json`. The same wrong bytes from the same source
 //! are one case, however often they arrive.
 
+use std::ffi::OsStr;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
 use serde::Serialize;
@@ -62,6 +64,22 @@ impl Quarantine {
         durable::persist(staged.path, &case.join("bytes"), self.options.modes)?;
         Ok(case)
     }
+}
+
+/// Whether the folder of a case, or the file with the evidence of a fork, is still here: an operator removes what is settled. The data
+/// folder may have been in another place when the path was written down.
+pub(super) fn is_here(root: &Path, evidence: &Path) -> bool {
+    let names: Vec<&OsStr> = evidence
+        .components()
+        .filter_map(|part| if let Component::Normal(name) = part { Some(name) } else { None })
+        .collect();
+    let below = match &names[..] {
+        [.., folder, case] if *folder == "quarantine" => [folder, case].iter().collect::<PathBuf>(),
+        [.., folder, database, file] if *folder == "sumdb" => [folder, database, file].iter().collect(),
+        _ => return false,
+    };
+    // What cannot be read is not settled.
+    root.join(below).symlink_metadata().map_or_else(|error| error.kind() != ErrorKind::NotFound, |_| true)
 }
 
 /// The same name for the same wrong bytes from the same source, valid in any file system.
@@ -151,6 +169,24 @@ mod tests {
         }
         let others = 4;
         assert_eq!(fs::read_dir(&all).unwrap().count(), MAX_CASES + others, "and as many cases as ever");
+    }
+
+    #[test]
+    fn evidence_is_here_until_it_is_removed_wherever_the_folder_was() {
+        let data = tempfile::tempdir().unwrap();
+        let store = Store::open(data.path()).unwrap();
+        let case = store.quarantine().add(store.stage().unwrap(), &facts("https://a.example")).unwrap();
+        let (moved, fork) =
+            (Path::new("/old/quarantine").join(case.file_name().unwrap()), "/old/sumdb/a.example+1/fork.txt");
+        assert!(store.has_evidence(&case) && store.has_evidence(&moved) && !store.has_evidence(Path::new(fork)));
+        fs::create_dir_all(data.path().join("sumdb/a.example+1")).unwrap();
+        fs::write(data.path().join("sumdb/a.example+1/fork.txt"), "evidence").unwrap();
+        assert!(store.has_evidence(Path::new(fork)));
+        fs::remove_dir_all(&case).unwrap();
+        assert!(!store.has_evidence(&case));
+        for elsewhere in ["/etc/passwd", "/old/quarantine/..", "", "quarantine", "sumdb/fork.txt"] {
+            assert!(!store.has_evidence(Path::new(elsewhere)), "{elsewhere}");
+        }
     }
 
     #[test]

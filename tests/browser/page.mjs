@@ -3,9 +3,10 @@
 //   node page.mjs URL MODULE FOLDER-OF-PACKAGES GO-SUM-FILE [FOLDER-FOR-SCREENSHOTS]
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { smallPng } from "./small_png.mjs";
 
 const [url, module, packages, goSum, screenshots] = process.argv.slice(2);
 const require = createRequire(join(packages, "package.json"));
@@ -54,6 +55,8 @@ async function checkPicture(page) {
 async function use(options, look) {
   const { page, close } = await open(options);
   await page.goto(url + "/");
+  const plot = await page.locator("figure.growth svg").boundingBox();
+  assert.ok(plot && plot.width > 200 && plot.height > 50, "the growth of the log is drawn");
   await look(page, "overview");
   const root = await page.$$eval("dd code.copy", (found) => found.map((code) => code.textContent));
   await page.fill("#search", module.toUpperCase().replace("@V", " V"));
@@ -140,7 +143,7 @@ for (const [name, viewport] of [["desktop", desktop], ["phone", phone]]) {
       await withoutViolations(page, `${what}, ${name}, ${colorScheme}`);
       if (screenshots) {
         const path = join(screenshots, `${what}-${name}-${colorScheme}.png`);
-        await page.screenshot({ path, fullPage: true });
+        writeFileSync(path, smallPng(await page.screenshot({ fullPage: true })));
       }
     });
   }

@@ -21,17 +21,36 @@ pub const API: &str = "/-/api/v1/events";
 pub const STREAM: &str = "/-/api/v1/events/stream";
 /// Of the mirror.
 const MAX_STREAMS: usize = 32;
+/// Of one client.
+const MAX_OF_ONE: usize = 8;
 
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("page, events: a forged module is refused on the page and in an open stream, with what to do", forged),
+        trial("page, events: a case that the operator removed is not on top, and comes back with its bytes", settled),
         trial("page, events: filters find by outcome, module, code and request, and say what is wrong", filters),
         trial("page, events: a client that never reads holds nothing, and learns how many it missed", never_reads),
         trial("page, events: only so many streams are open, and a closed one makes room", too_many),
+        trial("page, events: one client holds a quarter of the streams, also behind a trusted proxy", one_client),
         trial("page, events: a restart keeps them, and a stop ends a stream", restart),
         trial("page, events: a reload ends streams, and the next one continues", reload),
         trial("page, events: no other origin and no other Host gets a stream", other_origin),
     ]
+}
+
+/// A mirror behind a proxy that says which client it is.
+const PROXIED: [&str; 2] = ["--trusted-proxy", "127.0.0.1/32"];
+
+fn client(nth: usize) -> String {
+    format!("x-forwarded-for: 192.0.2.{nth}\r\n")
+}
+
+/// The answer to a client that gets no stream.
+fn refused(mirror: &Mirror, headers: &str) -> String {
+    let mut stream = Stream::open(&mirror.url, STREAM, headers);
+    let head = stream.until("\r\n\r\n");
+    assert!(head.starts_with("HTTP/1.1 503 ") && head.contains("\r\nretry-after: 30\r\n"), "{head}");
+    stream.until("}\n")
 }
 
 /// An open stream.
@@ -53,7 +72,11 @@ impl Stream {
 
     /// One that has begun: nothing that happens from now on is missing.
     pub fn begun(url: &str, path: &str) -> Self {
-        let mut stream = Self::open(url, path, "");
+        Self::begun_with(url, path, "")
+    }
+
+    fn begun_with(url: &str, path: &str, headers: &str) -> Self {
+        let mut stream = Self::open(url, path, headers);
         let head = stream.until("events as they happen");
         assert!(head.starts_with("HTTP/1.1 200 ") && head.contains("text/event-stream"), "{head}");
         stream
@@ -131,6 +154,26 @@ fn forged() {
     // The same wrong bytes again are the same case.
     get(&mirror.url, ZIP);
     assert_eq!(api(&mirror, "")["alarms"].as_array().unwrap().len(), 1);
+}
+
+fn settled() {
+    let (origin, _folder, mirror) = start(&[]);
+    origin.misbehave(ZIP, Fault::FlipBit(200));
+    let on_top = || {
+        let page = html(&mirror, PAGE).text();
+        let (on_top, below) = page.split_once("<form class=\"filter\"").unwrap();
+        assert!(below.contains("facts.json"), "it stays in the list: {below}");
+        let shown = on_top.contains("facts.json");
+        assert_eq!(!shown, on_top.contains("aria-labelledby=\"look\" hidden"), "{on_top}");
+        assert_eq!(api(&mirror, "")["alarms"].as_array().unwrap().len(), usize::from(shown));
+        shown
+    };
+    assert_eq!(get(&mirror.url, ZIP).status, 403);
+    assert!(on_top());
+    std::fs::remove_dir_all(mirror.data.join("quarantine")).unwrap();
+    assert!(!on_top(), "the operator removed the case");
+    assert_eq!(get(&mirror.url, ZIP).status, 403);
+    assert!(on_top(), "the same bytes came again");
 }
 
 fn filters() {
@@ -221,11 +264,11 @@ fn never_reads() {
 }
 
 fn too_many() {
-    let (_origin, _folder, mirror) = start(&[]);
-    let mut open: Vec<Stream> = (0..MAX_STREAMS).map(|_| Stream::begun(&mirror.url, STREAM)).collect();
-    let full = get(&mirror.url, STREAM);
-    assert!(full.status == 503 && full.text().contains("load the page again"), "{}", full.text());
-    assert_eq!(full.header("retry-after"), Some("30"));
+    let (_origin, _folder, mirror) = start(&PROXIED);
+    let mut open: Vec<Stream> =
+        (0..MAX_STREAMS).map(|nth| Stream::begun_with(&mirror.url, STREAM, &client(nth))).collect();
+    let full = refused(&mirror, &client(MAX_STREAMS));
+    assert!(full.contains("all streams of events are in use: load the page again"), "{full}");
     assert_eq!((html(&mirror, PAGE).status, get(&mirror.url, MOD).status), (200, 200));
     open.pop();
     let begun = Instant::now();
@@ -233,6 +276,22 @@ fn too_many() {
         assert!(begun.elapsed() < Duration::from_secs(60), "a closed stream makes no room");
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+fn one_client() {
+    let (_origin, _folder, mirror) = start(&[]);
+    // Who is no trusted proxy names no other client.
+    let own: Vec<Stream> = (0..MAX_OF_ONE).map(|nth| Stream::begun_with(&mirror.url, STREAM, &client(nth))).collect();
+    let full = refused(&mirror, &client(MAX_OF_ONE));
+    for text in ["8 streams of events are open from this address", "close other windows", "--trusted-proxy"] {
+        assert!(full.contains(text), "{text}: {full}");
+    }
+    drop((own, mirror));
+
+    let (_origin, _folder, mirror) = start(&PROXIED);
+    let _greedy: Vec<Stream> = (0..MAX_OF_ONE).map(|_| Stream::begun_with(&mirror.url, STREAM, &client(0))).collect();
+    refused(&mirror, &client(0));
+    Stream::begun_with(&mirror.url, STREAM, &client(1));
 }
 
 /// Asks until the page has this text: what is in the log is read while the mirror serves already.
@@ -263,7 +322,7 @@ fn restart() {
     let flags = ["--upstream", url.as_str(), "--sumdb", &sumdb];
     drop(mirror);
     let mut mirror = Mirror::start_with(&data, &flags);
-    shows(&mirror, "Look at these first");
+    shows(&mirror, "facts.json");
     assert_eq!(api(&mirror, ""), before);
     assert_eq!(get(&mirror.url, "/example.com/dep/v2/@v/v2.0.1.mod").status, 200);
     stop(&mut mirror);

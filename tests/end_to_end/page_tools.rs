@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use libtest_mimic::Trial;
 use testkit::{Fault, World};
 
+use crate::ages::remember;
 use crate::audit::{honest, line_of};
 use crate::fixture::{Mirror, Running, get, needing, origin, wait};
 
@@ -53,12 +54,25 @@ fn must(command: &mut Command, folder: &Path) {
 
 /// A mirror with stored files, and a go.sum with one changed hash.
 fn mirror(folder: &Path) -> (testkit::Origin, Mirror, PathBuf) {
-    let origin = origin(World::demo());
+    // The log grew in the last month.
+    let mut world = World::demo();
+    let before = world.size();
+    world.pad(360);
+    let origin = origin(world);
     let policy = folder.join("sumgate.toml");
     std::fs::write(&policy, "[policy]\nmin-age = \"7d\"\nunknown-age = \"old\"\npseudo-versions = \"deny\"\n").unwrap();
     let (url, sumdb) = (origin.url(), origin.gosumdb());
     let flags = ["--upstream", &url, "--sumdb", &sumdb, "--policy", policy.to_str().unwrap()];
-    let mirror = Mirror::start_with(&folder.join("data"), &flags);
+    let data = folder.join("data");
+    let mirror = Mirror::start_with(&data, &flags);
+    assert_eq!(get(&mirror.url, "/example.com/hello/@v/v1.0.0.mod").status, 200);
+    drop(mirror);
+    remember(
+        &data,
+        &[(30, 40), (26, 61), (21, 122), (17, 150), (12, 198), (7, 280), (3, 322)]
+            .map(|(days, more)| (days, before + more)),
+    );
+    let mirror = Mirror::start_with(&data, &flags);
     for file in ["v1.0.0.zip", "v1.0.0.mod", "v1.1.0.mod"] {
         assert_eq!(get(&mirror.url, &format!("/example.com/hello/@v/{file}")).status, 200);
     }

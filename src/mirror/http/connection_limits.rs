@@ -5,7 +5,7 @@
 //! wait, and new clients get shorter timeouts. The connections of one address never take more than half of all.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::head_timer::HeadTimeouts;
 use crate::base::lock::lock;
+use crate::base::request_context::network;
 
 /// Connections at once, if the system allows that many open files. A thousand `go` commands are a large company; an idle
 /// connection costs about 12 KB.
@@ -179,14 +180,6 @@ impl Drop for Slot {
     }
 }
 
-/// One client may have all 2^64 addresses of an IPv6 network.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-        address @ IpAddr::V4(_) => address,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
@@ -266,12 +259,5 @@ mod tests {
         assert!(next.await.unwrap());
         slots.clear();
         assert!(limits.clients().is_empty());
-    }
-
-    #[test]
-    fn an_ipv6_network_is_one_client() {
-        let network = |text: &str| network(text.parse().unwrap()).to_string();
-        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
-        assert_eq!(network("::ffff:10.1.2.3"), "10.1.2.3");
     }
 }

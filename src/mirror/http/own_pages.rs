@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,8 @@ const BODY_TIME: Duration = Duration::from_secs(20);
 /// A request for the page or the API.
 pub(crate) struct OwnRequest {
     pub(crate) method: Method,
+    /// Also behind a trusted proxy.
+    pub(crate) client: IpAddr,
     /// Below the base path.
     pub(crate) path: String,
     /// As it was sent, without the `?`.
@@ -90,12 +93,13 @@ impl fmt::Debug for OwnPages {
 
 impl OwnRequest {
     /// The request, if it is one of these. What a trusted proxy says of the scheme is believed.
-    pub(super) fn of(head: &Parts, body: Incoming, base: &BasePath, is_of_proxy: bool) -> Option<Self> {
+    pub(super) fn of(head: &Parts, body: Incoming, base: &BasePath, client: IpAddr, is_of_proxy: bool) -> Option<Self> {
         let below = path_of(head, base)?;
         let is_https = is_of_proxy && head.headers.get("x-forwarded-proto").is_some_and(|scheme| scheme == "https");
         let host = head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
         Some(Self {
             method: head.method.clone(),
+            client,
             path: below.to_owned(),
             query: head.uri.query().unwrap_or_default().to_owned(),
             headers: head.headers.clone(),

@@ -248,7 +248,8 @@ impl Listener {
         let (response, slot) = if let Some(why) = refused {
             (respond::refusal(StatusCode::MISDIRECTED_REQUEST, &why), None)
         } else {
-            let page = OwnRequest::of(head, body, &handler.base, options.proxies.trusts(peer.to_canonical()));
+            let (client, is_of_proxy) = (exchange.request().client, options.proxies.trusts(peer.to_canonical()));
+            let page = OwnRequest::of(head, body, &handler.base, client, is_of_proxy);
             self.answer_in_turn(handler, head, options.pages.as_ref().zip(page), exchange.request()).await
         };
         let response = respond::finish(&head.method, &exchange.request().id, response);
