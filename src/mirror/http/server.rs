@@ -249,7 +249,8 @@ impl Listener {
             (respond::refusal(StatusCode::MISDIRECTED_REQUEST, &why), None)
         } else {
             let page = OwnRequest::of(head, body, &handler.base, options.proxies.trusts(peer.to_canonical()));
-            self.answer_in_turn(handler, head, options.pages.as_ref().zip(page), exchange.request()).await
+            let answer = self.answer_in_turn(handler, head, options.pages.as_ref().zip(page), exchange.request());
+            exchange.parent_span().during(answer).await
         };
         let response = respond::finish(&head.method, &exchange.request().id, response);
         exchange.answered(&response);
