@@ -38,6 +38,7 @@ mod serve_check;
 mod serve_file;
 mod serve_settings;
 mod sources;
+mod traces;
 mod verify;
 mod why;
 

@@ -10,6 +10,7 @@ mod labels;
 mod metrics;
 mod number;
 mod source;
+pub(crate) mod trace;
 
 pub(crate) use exposition::{Format, expose};
 pub(crate) use gauges::{DatabaseGauges, Gauges, SourceGauges};

@@ -6,6 +6,8 @@
 
 mod access;
 mod authorization;
+#[cfg(feature = "otlp")]
+mod blocking;
 mod breaker;
 mod config;
 mod counted;
@@ -52,6 +54,8 @@ mod transport;
 mod upstream;
 mod wanted;
 
+#[cfg(feature = "otlp")]
+pub(crate) use blocking::blocking_client;
 pub(crate) use config::with_scheme;
 pub use config::{Source, SourceError, UpstreamConfig};
 pub use direct::advice::Advice;

@@ -14,6 +14,7 @@ use super::runtime::Runtime;
 use super::serve_check::check;
 use super::serve_file::ConfigFile;
 use super::serve_settings::{Kept, ServeSettings, Serving};
+use super::traces::TraceSettings;
 use super::{config, out};
 use crate::base::clock::Clock;
 use crate::base::request_context::RequestIds;
@@ -25,7 +26,7 @@ use crate::telemetry::Metrics;
 use gomodule::module::Patterns;
 
 pub(super) fn run(args: &ServeArgs, file: Result<ConfigFile, Failure>) -> Result<Exit, Failure> {
-    let settings = ServeSettings::of(args, file?)?;
+    let (settings, traces) = (ServeSettings::of(args, file?)?, TraceSettings::read()?);
     if args.check {
         return check(args, &settings.sources, settings.databases, settings.policy.as_slice());
     }
@@ -35,7 +36,8 @@ pub(super) fn run(args: &ServeArgs, file: Result<ConfigFile, Failure>) -> Result
     let store = Arc::new(Store::open_for(&data, access, modes, Clock::System)?);
     out::start_log_of_mirror(args.log_format);
     let metrics = Metrics::counting(&REFUSAL_CODES, Clock::System.now().wall);
-    Runtime::start()?.block_on(async {
+    let traces = traces.start(args.offline)?;
+    let ended = Runtime::start()?.block_on(async {
         // Before the mirror starts, so that no signal is missed.
         let listen = |kind| signal(kind).map_err(|error| Failure::host("listen to signals", &error));
         let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
@@ -49,7 +51,7 @@ pub(super) fn run(args: &ServeArgs, file: Result<ConfigFile, Failure>) -> Result
         let mut watch = Watch::start(&pipeline, recorder, watched.clone());
         let ids = RequestIds::from_seed(random()?);
         let mirror = Mirror::start(pipeline, args.address.at.listen, base, options, ids).await?;
-        out::print(&greeting(mirror.url(), &store, &from, &clients, &exempt, &private));
+        out::print(&greeting(mirror.url(), &store, &(from + &traces.greeting()), &clients, &exempt, &private));
         drop(clients);
         manager.ready("listening");
         let reload = Reload::new(args, &store, &kept);
@@ -83,7 +85,9 @@ pub(super) fn run(args: &ServeArgs, file: Result<ConfigFile, Failure>) -> Result
         }
         kept.journal.flush().await;
         Ok(Exit::Success)
-    })
+    });
+    traces.end();
+    ended
 }
 
 /// What outlives the settings.

@@ -8,6 +8,7 @@ use crate::base::fault::Fault;
 use crate::base::flight::Cancelled;
 use crate::store::StoreError;
 use crate::sumdb::{LookupFailure, NoRecord, SumdbError};
+use crate::telemetry::trace;
 use crate::upstream::UpstreamError;
 use gomodule::artifact::Artifact;
 
@@ -63,8 +64,8 @@ pub(crate) async fn blocking<S: Send + Sync + 'static, T: Send + 'static>(
     on: &Arc<S>,
     work: impl FnOnce(&S) -> Result<T, ReleaseError> + Send + 'static,
 ) -> Result<T, ReleaseError> {
-    let on = Arc::clone(on);
-    tokio::task::spawn_blocking(move || work(&on)).await.map_err(|_| Cancelled)?
+    let (on, parent) = (Arc::clone(on), trace::parent_span());
+    tokio::task::spawn_blocking(move || parent.within(|| work(&on))).await.map_err(|_| Cancelled)?
 }
 
 /// Short lines, no blank line, the hashes first: `go` shows eight lines and about 600 bytes.

@@ -100,6 +100,11 @@ impl EventLog {
         self.recording.as_ref().map(|recording| recording.recorder.tally())
     }
 
+    /// Whether the name of a module must not leave this machine. Without a recorder that is not known, so it must not.
+    pub(crate) fn is_private(&self, path: &ModulePath, code: Option<&str>) -> bool {
+        self.recording.as_ref().is_none_or(|recording| is_private(&recording.private, path, code))
+    }
+
     /// The hash of a file was compared with the expected one.
     pub(super) fn compared(&self, is_right: bool) {
         self.metrics.compared(is_right);

@@ -12,6 +12,7 @@ use super::obtain::obtain;
 use super::partial::PartialsOf;
 use super::released::Released;
 use crate::base::lock::{lock, unlocked};
+use crate::telemetry::trace;
 use crate::upstream::{NEVER, Progress, Search, UpstreamError, UpstreamId, UpstreamPool, Wanted};
 use gomodule::artifact::Artifact;
 use gomodule::proxy_request::Request;
@@ -114,7 +115,12 @@ impl Fetch {
 
     /// Downloads, hashes, proves and commits the file of one upstream. Wrong bytes are quarantined, and count against it.
     async fn attempt_once(&self, id: UpstreamId, progress: &Progress) -> Result<Released, AttemptError> {
-        let unproved = obtain(&self.pool, id, &self.partials, &self.context.store, progress).await?;
+        let download = async {
+            let is_private = || self.context.events.is_private(&self.artifact.module.path, None);
+            trace::note("sumgate.source", || (!is_private()).then(|| self.pool.name(id).clone()));
+            obtain(&self.pool, id, &self.partials, &self.context.store, progress).await
+        };
+        let unproved = trace::stage("download", download).await?;
         let _permit = self.context.hashing_permit(self.artifact.kind).await?;
         let (expected, released) = (Arc::clone(&self.expected), Arc::clone(&self.released));
         let partials = self.partials.clone();
@@ -123,7 +129,7 @@ impl Fetch {
                 let mut released = lock(&released);
                 let first = match released.take() {
                     Some(first) => first,
-                    None => Released::commit(verified, &context.store)?,
+                    None => trace::stage_now("commit", || Released::commit(verified, &context.store))?,
                 };
                 partials.released();
                 Ok(released.insert(first).clone())

@@ -7,6 +7,7 @@ use super::hash::{Flaw, Invalid, hash};
 use super::obtain::{Handle, Unproved};
 use super::prove::{Verified, prove};
 use crate::store::Facts;
+use crate::telemetry::trace;
 use crate::upstream::UpstreamError;
 use gomodule::dirhash::H1;
 
@@ -43,8 +44,8 @@ impl From<ReleaseError> for AttemptError {
 /// quarantined. Blocks.
 pub(super) fn judge(context: &Context, unproved: Unproved, expected: &Expected) -> Result<Verified, AttemptError> {
     let source = unproved.source.clone();
-    let proved = match hash(unproved) {
-        Ok(hashed) => prove(hashed, expected, &context.store)?,
+    let proved = match trace::stage_now("hash", || hash(unproved)) {
+        Ok(hashed) => trace::stage_now("prove", || prove(hashed, expected, &context.store))?,
         Err(invalid) => Err(invalid),
     };
     let Invalid { unproved, flaw } = match proved {

@@ -14,6 +14,7 @@ use super::obtain::{ByteSource, Unproved};
 use super::released::{KnownFile, Released};
 use crate::base::clock::Clock;
 use crate::base::flight::Flights;
+use crate::telemetry::trace;
 use gomodule::artifact::{Artifact, Kind};
 
 /// Hashed files whose identity is remembered: about 300 bytes each. One that is dropped is hashed again.
@@ -60,13 +61,16 @@ impl ProvedFiles {
     /// Concurrent requests for one artifact share the work.
     async fn release_together(self: &Arc<Self>, artifact: &Artifact) -> Result<Released, Arc<ReleaseError>> {
         let (files, wanted) = (Arc::clone(self), artifact.clone());
-        let flight = self.flights.join(artifact.clone(), move || async move {
+        // The spans of shared work belong to the request that began it.
+        let parent = trace::parent_span();
+        let work = async move {
             let released = files.prove_or_fetch(&wanted).await;
             if let Ok(released) = &released {
                 files.known.insert(wanted, KnownFile::of(released));
             }
             released
-        });
+        };
+        let flight = self.flights.join(artifact.clone(), move || parent.during(work));
         flight.await.map_err(|cancelled| Arc::new(ReleaseError::from(cancelled)))?
     }
 
@@ -89,8 +93,9 @@ impl ProvedFiles {
     }
 
     async fn prove_or_fetch(&self, artifact: &Artifact) -> Result<Released, Arc<ReleaseError>> {
-        let expected = Arc::new(self.context.expectations.expect(artifact, &self.context.store).await?);
-        let stored = self.stored(artifact, &expected).await?;
+        let expected = self.context.expectations.expect(artifact, &self.context.store);
+        let expected = Arc::new(trace::stage("lookup", expected).await?);
+        let stored = trace::stage("stored", self.stored(artifact, &expected)).await?;
         self.context.events.stored(stored.is_some());
         if let Some(released) = stored {
             return Ok(released);
@@ -114,7 +119,7 @@ impl ProvedFiles {
         blocking(&self.context, move |context| {
             let Some(stored) = Unproved::stored(&artifact, &context.store)? else { return Ok(None) };
             match judge(context, stored, &expected) {
-                Ok(verified) => Released::commit(verified, &context.store).map(Some),
+                Ok(verified) => trace::stage_now("commit", || Released::commit(verified, &context.store)).map(Some),
                 // It may be right. If not offline, an upstream may have a zip of the version within the limits.
                 Err(AttemptError::OverLimit(why)) if context.offline => {
                     Err(ReleaseError::UnsupportedZip { artifact: Box::new(artifact), tried: vec![why] })

@@ -182,7 +182,7 @@ impl Dialer {
     }
 }
 
-fn builder(timeouts: Timeouts, roots: Roots) -> reqwest::ClientBuilder {
+pub(super) fn builder(timeouts: Timeouts, roots: Roots) -> reqwest::ClientBuilder {
     // Fails if it is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = reqwest::Client::builder()

@@ -205,6 +205,10 @@ pub fn sumgate() -> Command {
     for name in ["GONOPROXY", "GONOSUMDB", "GOPRIVATE"] {
         command.env_remove(name);
     }
+    // Those of OpenTelemetry.
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"OTEL_")) {
+        command.env_remove(name);
+    }
     command
 }
 

@@ -104,7 +104,8 @@ impl Drop for Hosts {
     }
 }
 
-fn certificates(names: &[&str]) -> (TlsAcceptor, String) {
+/// A server with a certificate for these names, and the certificate that signed it.
+pub fn certificates(names: &[&str]) -> (TlsAcceptor, String) {
     let ca_key = KeyPair::generate().unwrap();
     let mut ca = CertificateParams::new(Vec::new()).unwrap();
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -37,6 +37,8 @@ mod behind_nginx;
 mod cli;
 mod closed_network;
 mod codings;
+#[cfg(feature = "otlp")]
+mod collector;
 mod commands;
 mod compared;
 mod cors;
@@ -121,6 +123,13 @@ mod serving;
 mod settings_file;
 mod shared_folder;
 mod tools;
+mod traces;
+#[cfg(feature = "otlp")]
+mod traces_lost;
+#[cfg(feature = "otlp")]
+mod traces_private;
+#[cfg(feature = "otlp")]
+mod traces_sent;
 mod unnamed;
 mod unreachable;
 mod upstreams;
@@ -132,7 +141,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 113] = [
+const TRIALS: [fn() -> Vec<Trial>; 114] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -242,6 +251,7 @@ const TRIALS: [fn() -> Vec<Trial>; 113] = [
     settings_file::trials,
     shared_folder::trials,
     tools::trials,
+    traces::trials,
     unnamed::trials,
     unreachable::trials,
     upstreams::trials,

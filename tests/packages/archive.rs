@@ -18,6 +18,7 @@ pub fn trials() -> Vec<Trial> {
         ),
         dist_trial("archive: it has one folder, with fixed owners, modes and times", &[], contents_are_fixed),
         dist_trial("archive: every file is in SHA256SUMS and in INSTALL.md", &["sha256sum"], everything_is_listed),
+        dist_trial("archive: the program says that it sends no traces", &["tar", "gzip"], without_traces),
         dist_trial("archive: mise chooses it among the files of a release", &[], mise_chooses_it),
         tool_trial("archive: cargo binstall and aqua expand to its name", &[], templates_expand_to_its_name),
     ]
@@ -43,6 +44,24 @@ fn unpacked_it_runs(dist: &Path) {
     let remove = row.split('`').rfind(|part| part.starts_with("rm ")).expect(row);
     run(command("sh").args(["-euc", remove]).env("HOME", home.path()));
     assert!(!program.exists(), "{remove}");
+}
+
+/// It is built without the feature `otlp`, with which all other tests are.
+fn without_traces(dist: &Path) {
+    let home = tempfile::tempdir().unwrap();
+    let mut tar = command("tar");
+    run(tar.arg("-xzf").arg(package(dist, ".tar.gz")).args(["--strip-components=1", "-C"]).arg(home.path()));
+    let serve = "./sumgate serve --listen 127.0.0.1:0 --data data --upstream http://127.0.0.1:9 \
+                 --sumdb 'sum.golang.org http://127.0.0.1:9'";
+    let script = format!(
+        "{serve} >out 2>log & id=$!; until grep -q listening out; do sleep 0.1; done; kill $id; wait $id; cat log"
+    );
+    let mut shell = command("sh");
+    shell.args(["-euc", &script]).current_dir(home.path()).env("HOME", home.path());
+    let log = run(shell.env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9"));
+    let told =
+        log.lines().filter(|line| line.contains("OTEL_EXPORTER_OTLP_ENDPOINT is set, but this build sends no traces"));
+    assert_eq!(told.count(), 1, "{log}");
 }
 
 fn contents_are_fixed(dist: &Path) {

@@ -11,6 +11,7 @@ use super::respond;
 use crate::base::clock::Clock;
 use crate::base::request_context::RequestContext;
 use crate::base::text::safe;
+use crate::telemetry::trace::{ParentSpan, RequestSpan};
 use crate::telemetry::{Metrics, RequestKind};
 
 /// The lines of requests in the log.
@@ -29,17 +30,25 @@ pub(super) struct Exchange {
     /// Bytes of the body that are to be sent, and those that were taken to be sent.
     length: u64,
     sent: u64,
+    span: RequestSpan,
 }
 
 impl Exchange {
     pub(super) fn begin(request: RequestContext, head: &Parts, metrics: Metrics, clock: Clock) -> Self {
         metrics.request_began();
         let (method, uri) = (head.method.clone(), head.uri.clone());
-        Self { request, method, uri, clock, began: clock.steady(), metrics, status: 0, code: None, length: 0, sent: 0 }
+        let span = RequestSpan::begin(&request.id, method.as_str(), RequestKind::of(uri.path()));
+        let began = clock.steady();
+        Self { request, method, uri, clock, began, metrics, status: 0, code: None, length: 0, sent: 0, span }
     }
 
     pub(super) fn request(&self) -> &RequestContext {
         &self.request
+    }
+
+    /// For the work of the request.
+    pub(super) fn parent_span(&self) -> ParentSpan {
+        self.span.parent_span()
     }
 
     /// The answer is known.
@@ -50,6 +59,7 @@ impl Exchange {
         self.length = response.body().len().unwrap_or_default();
         let kind = RequestKind::of(self.uri.path());
         self.metrics.request_answered(kind, self.status, code, self.took());
+        self.span.answered(self.status, code);
         self.code = code.map(str::to_owned);
     }
 

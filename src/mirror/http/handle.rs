@@ -23,6 +23,7 @@ use crate::mirror::route::{BasePath, Route, route};
 use crate::mirror::stored::stored;
 use crate::release::{Basis, Context, ReleaseError, Released, blocking};
 use crate::sumdb::{Client, DatabaseId, LookupFailure};
+use crate::telemetry::trace;
 use crate::upstream::database_request::DatabaseRequest;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::{ModulePath, ModuleVersion};
@@ -58,6 +59,16 @@ fn asked_for(route: &Route) -> Option<(Facts, &ModulePath)> {
     Some((facts, module))
 }
 
+/// The stage of a request for this.
+fn stage(route: &Route) -> &'static str {
+    match route {
+        Route::Module(Request::File(Artifact { kind: Kind::Mod | Kind::Zip, .. })) => "release",
+        Route::Module(_) => "metadata",
+        Route::Database(..) => "database",
+        Route::Home => "home",
+    }
+}
+
 pub(super) struct Handler {
     pub(super) pipeline: Pipeline,
     pub(super) base: BasePath,
@@ -75,7 +86,7 @@ impl Handler {
         let Parts { method, uri, headers, .. } = head;
         if matches!(*method, Method::GET | Method::HEAD) {
             let data = self.pipeline.context.store.root();
-            self.get(uri, headers, request).await.unwrap_or_else(|error| {
+            let response = self.get(uri, headers, request).await.unwrap_or_else(|error| {
                 // The client must not learn where the data folder is; the operator must.
                 let (fault, cause) = (error.fault(), safe_joined(&crate::base::fault::in_full(&error)));
                 if fault == Fault::Host {
@@ -86,7 +97,9 @@ impl Handler {
                 }
                 self.record(uri.path(), &error, request);
                 respond::error(&error, data)
-            })
+            });
+            trace::note("sumgate.file", || self.public_name(uri.path(), &response));
+            response
         } else if let Some(response) = self.preflight(method, uri, headers) {
             response
         } else {
@@ -94,6 +107,19 @@ impl Handler {
             response.headers_mut().insert(hyper::header::ALLOW, hyper::header::HeaderValue::from_static("GET, HEAD"));
             response
         }
+    }
+
+    /// What a path names, for others than the operator: nothing if the module is private.
+    fn public_name(&self, path: &str, response: &Response<Body>) -> Option<String> {
+        let code = response.headers().get(respond::REFUSED).and_then(|code| code.to_str().ok());
+        let context = &self.pipeline.context;
+        let route = route(path, &self.base, &context.expectations.databases.names()).ok()?;
+        let (name, module) = match &route {
+            Route::Module(request) => (request.to_string(), request.module()),
+            Route::Database(_, DatabaseRequest::Lookup(module)) => (module.to_string(), &module.path),
+            Route::Database(..) | Route::Home => return None,
+        };
+        (!context.events.is_private(module, code)).then_some(name)
     }
 
     /// Whether pages of other origins may read what is at this path.
@@ -134,7 +160,7 @@ impl Handler {
         let is_public = cors::is_public(route, &self.pipeline.context.expectations);
         let response = match kept.as_ref().and_then(|kept| self.again(kept, headers, asked)) {
             Some(response) => response,
-            None => self.routed(uri.path(), route, headers, asked).await?,
+            None => trace::stage(stage(route), self.routed(uri.path(), route, headers, asked)).await?,
         };
         Ok(if is_public { cors::allow(response) } else { response })
     }

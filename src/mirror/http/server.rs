@@ -250,7 +250,8 @@ impl Listener {
         } else {
             let (client, is_of_proxy) = (exchange.request().client, options.proxies.trusts(peer.to_canonical()));
             let page = OwnRequest::of(head, body, &handler.base, client, is_of_proxy);
-            self.answer_in_turn(handler, head, options.pages.as_ref().zip(page), exchange.request()).await
+            let answer = self.answer_in_turn(handler, head, options.pages.as_ref().zip(page), exchange.request());
+            exchange.parent_span().during(answer).await
         };
         let response = respond::finish(&head.method, &exchange.request().id, response);
         exchange.answered(&response);
