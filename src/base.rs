@@ -24,4 +24,3 @@ pub mod toml_file;
 #[expect(clippy::disallowed_methods, reason = "it opens the files of a tree under audit")]
 pub mod tree;
 pub(crate) mod without_login;
-pub(crate) mod writes;

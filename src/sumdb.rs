@@ -26,6 +26,7 @@ mod remote;
 mod tiles;
 mod trusted;
 mod waiting;
+mod writes;
 
 pub(crate) use ages::{Ages, KNOWN_SIZES, known_since};
 pub use anchor::{Anchor, AnchorError, AnchorFileError};

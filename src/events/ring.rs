@@ -102,14 +102,12 @@ impl Queue {
 
     /// Removes the oldest event of a cause that has more than its share, or else the oldest of all.
     fn make_room(&mut self, share: usize) {
-        // The usual case, and one that needs no search: nobody has more, or the oldest event is of one that has.
-        let is_over = |kept: &Kept| self.counts.get(&kept.cause).is_some_and(|count| *count > share);
-        let is_fair = || self.counts.values().all(|count| *count <= share);
-        let at = if self.kept.front().is_some_and(is_over) || is_fair() {
-            0
-        } else {
-            self.kept.iter().position(is_over).unwrap_or_default()
-        };
+        let over = self.counts.iter().filter(|(_, count)| **count > share).map(|(cause, _)| *cause);
+        // Fewer than SHARE, so the search compares a few numbers.
+        let over: Vec<u64> = over.collect();
+        let is_over = |kept: &Kept| over.contains(&kept.cause);
+        // Nobody has more: the oldest of all.
+        let at = if over.is_empty() { 0 } else { self.kept.iter().position(is_over).unwrap_or_default() };
         let Some(Kept { cause, .. }) = self.kept.remove(at) else { return };
         self.has_dropped = true;
         if let Some(count) = self.counts.get_mut(&cause) {

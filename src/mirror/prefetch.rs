@@ -90,7 +90,6 @@ impl Prefetch {
             self.pipeline.may_name(&artifact.module.path).await?;
             let was_here = self.kept_info(artifact).await?.is_some();
             let info = self.pipeline.metadata.info(artifact).await?;
-            self.pipeline.metadata.written().await;
             if info.freshness == Freshness::Uncached {
                 let why = "it sent wrong bytes recently, so its .info is not kept";
                 return Err(UpstreamError::invalid("that sent the .info", why).into());

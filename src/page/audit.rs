@@ -54,8 +54,18 @@ pub(super) enum AuditError {
 /// Audits the text of a go.sum against the databases of the mirror, and its policy. Holds the turn until it ends, also if the client
 /// leaves. What takes milliseconds for a megabyte runs on a thread of its own.
 pub(super) async fn audit(pipeline: &Pipeline, text: Bytes, turn: OwnedSemaphorePermit) -> Result<Audited, AuditError> {
-    let (mut entries, turn) = spawn_blocking(move || (go_sum_entries(Path::new(NAME), &text), turn)).await?;
-    let left_out = leave_out(pipeline, &mut entries).await;
+    let (pipeline, runtime) = (pipeline.clone(), Handle::current());
+    spawn_blocking(move || audited(&pipeline, &text, turn, &runtime)).await?
+}
+
+fn audited(
+    pipeline: &Pipeline,
+    text: &[u8],
+    turn: OwnedSemaphorePermit,
+    runtime: &Handle,
+) -> Result<Audited, AuditError> {
+    let mut entries = go_sum_entries(Path::new(NAME), text);
+    let left_out = runtime.block_on(leave_out(pipeline, &mut entries));
     let expectations = pipeline.expectations();
     let audit = Audit {
         databases: expectations.databases.clone(),
@@ -69,17 +79,14 @@ pub(super) async fn audit(pipeline: &Pipeline, text: Bytes, turn: OwnedSemaphore
     if wanted > MAX_VERSIONS {
         return Err(AuditError::TooMany(wanted));
     }
-    let (runtime, answered) = (Handle::current(), AtomicUsize::new(0));
-    let run = move || {
-        let report = runtime.block_on(async { timeout(AUDIT_TIME, audit.run(&entries, &answered)).await });
-        let mut report = report.map_err(|_| AuditError::TooLong)?;
-        report.files = vec![PathBuf::from(NAME)];
-        // The policy is for more than this file.
-        report.findings.retain(|finding| finding.code != Code::UnusedException);
-        report.put_worst_first();
-        Ok(Audited { report, left_out, _turn: turn })
-    };
-    spawn_blocking(run).await?
+    let answered = AtomicUsize::new(0);
+    let report = runtime.block_on(async { timeout(AUDIT_TIME, audit.run(&entries, &answered)).await });
+    let mut report = report.map_err(|_| AuditError::TooLong)?;
+    report.files = vec![PathBuf::from(NAME)];
+    // The policy is for more than this file.
+    report.findings.retain(|finding| finding.code != Code::UnusedException);
+    report.put_worst_first();
+    Ok(Audited { report, left_out, _turn: turn })
 }
 
 /// Removes the lines of modules about which no database is asked; returns how many.

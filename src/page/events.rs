@@ -99,7 +99,7 @@ impl Events {
         }
     }
 
-    /// Those whose evidence is still here: an operator removes what is settled.
+    /// Those whose evidence is still here: an operator removes what is settled, and the mirror the oldest of many.
     async fn open(&self, mut alarms: Vec<Arc<Entry>>) -> Vec<Arc<Entry>> {
         let all: HashSet<String> = alarms.iter().flat_map(|entry| evidence(&entry.event)).cloned().collect();
         let open = self.pipeline.which_are_open(all).await;

@@ -261,7 +261,8 @@ fn busy() -> Refused {
 
 fn unfinished() -> Refused {
     let why = format!(
-        "{MAX_BODIES_OF_ONE} audits from this address are unfinished: wait until one of them has ended, or audit in a terminal: sumgate audit"
+        "{MAX_BODIES_OF_ONE} audits from this address are unfinished: wait until one of them has ended, or audit in a terminal: \
+         sumgate audit. If a proxy is in front of this mirror, name it with serve --trusted-proxy: its clients are then counted one by one"
     );
     Refused(StatusCode::SERVICE_UNAVAILABLE, why)
 }

@@ -16,9 +16,9 @@ use tokio::task::JoinSet;
 
 use super::error::{Shared, SumdbError, blocking};
 use super::remote::{Endpoint, Remote};
+use super::writes::{MANY, Writes};
 use crate::base::byte_cache::ByteCache;
 use crate::base::flight::{Cancelled, Flights};
-use crate::base::writes::Writes;
 use crate::store::{StateDir, StoreError};
 
 /// Tiles in memory, in bytes: enough for the right edge of a log of 60 million records and its often used upper levels (872
@@ -26,9 +26,6 @@ use crate::store::{StateDir, StoreError};
 const MEMORY: u64 = 8 << 20;
 /// The size of a full tile, in bytes.
 const TILE: u64 = 8 << 10;
-/// Records or tiles that are written while the answers are used: more than one lookup has. Few are written before their answer,
-/// so that a process that looks up one module may end at any time after it.
-pub(super) const MANY: usize = 16;
 /// Concurrent requests for one plan. A plan for one record has about six tiles, one for a whole go.sum some hundreds.
 const AT_ONCE: usize = 512;
 /// Concurrent early requests, for all plans. With the lookups of one batch (512) and the tiles of the plan before it (512) they

@@ -11,6 +11,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("traces: no name of a private module is sent", exempt),
         trial("traces: no name that looks private is sent, also if it is refused", looks_private),
+        trial("traces: no name is sent if it is unknown whether it is private", unknown),
     ]
 }
 
@@ -82,6 +83,20 @@ fn exempt() {
     assert!(sent.iter().any(|sent| sent.text().contains("example.com/hello")));
     let release = below(&spans, &below(&spans, roots(&spans).next().unwrap())[0]);
     assert_eq!(fact(&release[2].attributes, "sumgate.source"), Some(origin.url()));
+}
+
+fn unknown() {
+    let (origin, folder, collector) =
+        (origin(World::demo()), tempfile::tempdir().unwrap(), Collector::start(Vec::new()));
+    let mirror = mirror(&origin, &folder.path().join("data"), &collector.variables(), &[]);
+    // A file where the folder of its pins would be: it may be pinned, and so private.
+    let pins = mirror.data.join("pins/quiet.example");
+    std::fs::create_dir_all(&pins).unwrap();
+    std::fs::write(pins.join("hush"), "").unwrap();
+    let statuses = FILES[..6].iter().map(|path| get(&mirror.url, &path.replace("MODULE", "quiet.example/hush")).status);
+    assert_eq!(statuses.collect::<Vec<_>>(), [500; 6]);
+    let (sent, _) = collector.until(6);
+    sent_without(&sent, &["quiet", "hush"]);
 }
 
 fn looks_private() {

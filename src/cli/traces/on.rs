@@ -53,9 +53,11 @@ impl TraceSettings {
             .with_http_client(client)
             .with_endpoint(receiver.url.as_str())
             .with_timeout(receiver.timeout)
+            // The exporter reads none if the variable for traces is there and empty.
+            .with_headers(receiver.headers)
             .build()
             .map_err(|error| Failure::host("set up traces", &error))?;
-        let exporter = Telling::of(exporter, server.clone(), trouble);
+        let exporter = Telling::of(exporter, server.clone(), receiver.variable, trouble);
         let provider = SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource()).build();
         trace::start(provider.tracer("sumgate"));
         Ok(Traces(Some(Running { provider, server })))

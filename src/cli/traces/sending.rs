@@ -75,26 +75,28 @@ impl HttpClient for Client {
 pub(super) struct Telling {
     exporter: SpanExporter,
     receiver: String,
+    /// The variable that names it.
+    variable: &'static str,
     trouble: Trouble,
     is_away: AtomicBool,
     lost: AtomicU64,
 }
 
 impl Telling {
-    pub(super) fn of(exporter: SpanExporter, receiver: String, trouble: Trouble) -> Self {
-        Self { exporter, receiver, trouble, is_away: AtomicBool::new(false), lost: AtomicU64::new(0) }
+    pub(super) fn of(exporter: SpanExporter, receiver: String, variable: &'static str, trouble: Trouble) -> Self {
+        Self { exporter, receiver, variable, trouble, is_away: AtomicBool::new(false), lost: AtomicU64::new(0) }
     }
 }
 
 impl Exporter for Telling {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        let (number, receiver) = (batch.len() as u64, &self.receiver);
+        let (number, Self { receiver, variable, .. }) = (batch.len() as u64, self);
         let sent = self.exporter.export(batch).await;
         if let Err(error) = &sent {
             self.lost.fetch_add(number, Ordering::Relaxed);
             if !self.is_away.swap(true, Ordering::Relaxed) {
                 let why = lock(&self.trouble).take().unwrap_or_else(|| safe_joined(&in_full(error)));
-                tracing::warn!("traces are lost until {receiver} (OTEL_EXPORTER_OTLP_ENDPOINT) takes them: {why}");
+                tracing::warn!("traces are lost until {receiver} ({variable}) takes them: {why}");
             }
         } else if self.is_away.swap(false, Ordering::Relaxed) {
             let lost = self.lost.swap(0, Ordering::Relaxed);

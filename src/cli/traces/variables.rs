@@ -1,6 +1,8 @@
 //! The variables of the specification of OpenTelemetry that are obeyed here, checked before anything starts: the SDK ignores most
 //! wrong values silently.
 
+use std::collections::HashMap;
+use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -16,6 +18,9 @@ const HEADERS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_
 const TIMEOUTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"];
 const PROTOCOLS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"];
 const COMPRESSIONS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION"];
+/// With `true` nothing is sent.
+const DISABLED: &str = "OTEL_SDK_DISABLED";
+const EXPORTER: &str = "OTEL_TRACES_EXPORTER";
 const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
 const RATIO: &str = "OTEL_TRACES_SAMPLER_ARG";
 const SAMPLERS: [&str; 6] = [
@@ -30,7 +35,7 @@ const SAMPLERS: [&str; 6] = [
 const DEFAULT_TIMEOUT: u64 = 10_000;
 /// Spans that are older help nobody who looks at them now; the queue is full long before.
 const MAX_TIMEOUT: u64 = 60_000;
-/// Numbers that the SDK reads, and the largest value of each: as many spans as 64 MB hold, at up to 1 kB, and ten minutes.
+/// Numbers that the SDK reads, and the largest value of each: as many spans as 128 MB hold, at up to 2 kB, and ten minutes.
 const NUMBERS: [(&str, u64); 3] = [
     ("OTEL_BSP_MAX_QUEUE_SIZE", 65_536),
     ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 65_536),
@@ -58,10 +63,19 @@ pub(super) enum Wrong {
 }
 
 /// Where traces are sent, and how long one request may take.
-#[derive(Debug)]
 pub(super) struct Receiver {
+    /// The variable that names it.
+    pub(super) variable: &'static str,
     pub(super) url: Url,
+    pub(super) headers: HashMap<String, String>,
     pub(super) timeout: Duration,
+}
+
+impl fmt::Debug for Receiver {
+    /// Without secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver").field("server", &self.server()).finish_non_exhaustive()
+    }
 }
 
 impl Receiver {
@@ -69,11 +83,22 @@ impl Receiver {
     pub(super) fn named(variable: &dyn Fn(&str) -> Option<String>) -> Result<Option<Self>, Wrong> {
         let first = |names: [&'static str; 2]| names.into_iter().find_map(|name| Some((name, variable(name)?)));
         let Some((name, value)) = first(ENDPOINTS) else { return Ok(None) };
+        if variable(DISABLED).is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+            return Ok(None);
+        }
+        match variable(EXPORTER) {
+            Some(none) if none == "none" => return Ok(None),
+            Some(found) if found != "otlp" => {
+                return Err(Wrong::Value(EXPORTER, "otlp or none".to_owned(), found));
+            }
+            _ => {}
+        }
         let url = endpoint(name, &value)?;
-        if let Some((headers, value)) = first(HEADERS) {
-            check_headers(headers, &value)?;
+        let mut headers = HashMap::new();
+        if let Some((of, value)) = first(HEADERS) {
+            headers = read_headers(of, &value)?;
             if !may_log_in(&url) {
-                return Err(Wrong::Plain(headers, name));
+                return Err(Wrong::Plain(of, name));
             }
         }
         for (names, only) in [(PROTOCOLS, "http/protobuf"), (COMPRESSIONS, "none")] {
@@ -87,7 +112,12 @@ impl Receiver {
             variable(name).map(|value| number(name, value, most)).transpose()?;
         }
         let timeout = first(TIMEOUTS).map(|(name, value)| number(name, value, MAX_TIMEOUT)).transpose()?;
-        Ok(Some(Self { url, timeout: Duration::from_millis(timeout.unwrap_or(DEFAULT_TIMEOUT)) }))
+        Ok(Some(Self {
+            variable: name,
+            url,
+            headers,
+            timeout: Duration::from_millis(timeout.unwrap_or(DEFAULT_TIMEOUT)),
+        }))
     }
 
     /// The server alone: the path of the URL may be a secret.
@@ -113,19 +143,19 @@ fn endpoint(name: &'static str, value: &str) -> Result<Url, Wrong> {
     Ok(url)
 }
 
-/// Checks every header, none of which may be lost.
-fn check_headers(name: &'static str, value: &str) -> Result<(), Wrong> {
-    let wrong = value.split_terminator(',').position(|entry| !is_header(entry));
-    wrong.map_or(Ok(()), |at| Err(Wrong::Header(name, at + 1)))
+/// Every header: none may be lost.
+fn read_headers(name: &'static str, value: &str) -> Result<HashMap<String, String>, Wrong> {
+    let entries = value.split_terminator(',').enumerate();
+    entries.map(|(at, entry)| read_header(entry).ok_or(Wrong::Header(name, at + 1))).collect()
 }
 
-fn is_header(entry: &str) -> bool {
-    let Some((name, value)) = entry.split_once('=') else { return false };
+fn read_header(entry: &str) -> Option<(String, String)> {
+    let (name, value) = entry.split_once('=')?;
     let is_escape = |rest: &str| rest.len() >= 2 && rest.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
-    let decoded = percent_decode_str(value.trim()).decode_utf8();
-    HeaderName::from_str(name.trim()).is_ok()
-        && value.split('%').skip(1).all(is_escape)
-        && decoded.is_ok_and(|value| !value.is_empty() && HeaderValue::from_str(&value).is_ok())
+    let name = HeaderName::from_str(name.trim()).ok()?;
+    let decoded = percent_decode_str(value.trim()).decode_utf8().ok()?;
+    let is_valid = !decoded.is_empty() && HeaderValue::from_str(&decoded).is_ok();
+    (value.split('%').skip(1).all(is_escape) && is_valid).then(|| (name.as_str().to_owned(), decoded.into_owned()))
 }
 
 fn check_sampler(variable: &dyn Fn(&str) -> Option<String>) -> Result<(), Wrong> {
@@ -154,8 +184,12 @@ mod tests {
     const HTTPS: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://traces.example.com");
 
     fn named(variables: &[(&str, &str)]) -> Result<Option<Receiver>, String> {
-        let value =
-            |name: &str| variables.iter().find(|(found, _)| *found == name).map(|(_, value)| (*value).to_owned());
+        let value = |name: &str| {
+            variables
+                .iter()
+                .find(|(found, value)| *found == name && !value.is_empty())
+                .map(|(_, value)| (*value).to_owned())
+        };
         Receiver::named(&value).map_err(|wrong| wrong.to_string())
     }
 
@@ -173,6 +207,10 @@ mod tests {
         let both = named(&[HTTPS, (ENDPOINTS[0], "https://b.example/x")]).unwrap().unwrap();
         assert_eq!((both.url.as_str(), both.server().as_str()), ("https://b.example/x", "https://b.example"));
         assert_eq!(both.timeout, Duration::from_secs(10));
+        for off in [("OTEL_SDK_DISABLED", "True"), ("OTEL_TRACES_EXPORTER", "none")] {
+            assert!(named(&[HTTPS, off]).unwrap().is_none(), "{off:?}");
+        }
+        assert!(named(&[HTTPS, ("OTEL_TRACES_EXPORTER", "otlp"), ("OTEL_SDK_DISABLED", "false")]).unwrap().is_some());
         let timeouts = [HTTPS, ("OTEL_EXPORTER_OTLP_TIMEOUT", "9"), ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "8")];
         assert_eq!(named(&timeouts).unwrap().unwrap().timeout, Duration::from_millis(8));
     }
@@ -198,6 +236,7 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip", "expected none, found \"gzip\""),
             ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s", "expected a number from 1 to 60000, found \"10s\""),
             ("OTEL_BSP_MAX_QUEUE_SIZE", "0", "expected a number from 1 to 65536, found \"0\""),
+            ("OTEL_TRACES_EXPORTER", "zipkin", "expected otlp or none, found \"zipkin\""),
             ("OTEL_TRACES_SAMPLER", "xray", "parentbased_traceidratio, found \"xray\""),
         ] {
             let told = named(&[(name, value), HTTPS]).unwrap_err();
@@ -217,8 +256,14 @@ mod tests {
             ("http://localhost:4318", true),
             ("http://a.example", false),
         ] {
-            let told = named(&[("OTEL_EXPORTER_OTLP_ENDPOINT", url), headers]);
+            // The exporter itself would read no header here.
+            let empty = ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "");
+            let told = named(&[("OTEL_EXPORTER_OTLP_ENDPOINT", url), empty, headers]);
             assert_eq!(told.is_ok(), may, "{told:?}");
+            if let Ok(receiver) = &told {
+                let headers = &receiver.as_ref().unwrap().headers;
+                assert_eq!((headers["authorization"].as_str(), headers["x-scope"].as_str()), ("Basic word", "a"));
+            }
             if let Err(told) = told {
                 assert!(told.contains("make OTEL_EXPORTER_OTLP_ENDPOINT https") && !told.contains("word"), "{told}");
             }

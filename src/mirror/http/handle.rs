@@ -112,6 +112,10 @@ impl Handler {
     /// What a path names, for others than the operator: nothing if the module is private.
     fn public_name(&self, path: &str, response: &Response<Body>) -> Option<String> {
         let code = response.headers().get(respond::REFUSED).and_then(|code| code.to_str().ok());
+        // Whether it is private may be what could not be found out.
+        if code.is_none() && response.status().is_server_error() {
+            return None;
+        }
         let context = &self.pipeline.context;
         let route = route(path, &self.base, &context.expectations.databases.names()).ok()?;
         let (name, module) = match &route {

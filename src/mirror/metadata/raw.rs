@@ -16,7 +16,6 @@ use super::versions::versions_of;
 use crate::base::bounded::read_bounded;
 use crate::base::clock::Clock;
 use crate::base::flight::Flights;
-use crate::base::writes::Writes;
 use crate::mirror::error::MirrorError;
 use crate::release::{Context, ReleaseError, blocking};
 use crate::store::Store;
@@ -39,19 +38,16 @@ pub(crate) struct RawMetadata {
     context: Arc<Context>,
     flights: Flights<Artifact, Result<Cached, MirrorError>>,
     cache: MetadataCache,
-    writes: Writes,
 }
 
 impl RawMetadata {
     pub(crate) fn new(context: Arc<Context>, clock: Clock) -> Self {
-        let cache = MetadataCache::new(context.sources.ttls(), clock);
-        Self { flights: Flights::default(), cache, writes: Writes::default(), context }
+        Self { flights: Flights::default(), cache: MetadataCache::new(context.sources.ttls(), clock), context }
     }
 
-    /// The `.info` of a canonical version, from disk or upstream. A new one is stored while the answer is sent: new folders are synced,
-    /// which takes longer than the rest, and `go` asks for the `.info` of one module after the other.
+    /// The `.info` of a canonical version, from disk or upstream.
     pub(crate) async fn info(&self, artifact: &Artifact) -> Result<Cached, MirrorError> {
-        let (context, wanted, writes) = (Arc::clone(&self.context), artifact.clone(), self.writes.clone());
+        let (context, wanted) = (Arc::clone(&self.context), artifact.clone());
         let flight = self.flights.join(artifact.clone(), async move || {
             if let Some(info) = stored_info(&context.store, &wanted).await? {
                 return Ok(Cached::fresh(info));
@@ -69,16 +65,15 @@ impl RawMetadata {
             if distrusted {
                 return Ok(Cached { freshness: Freshness::Uncached, ..info });
             }
-            let (store, body) = (Arc::clone(&context.store), info.body.clone());
-            writes.start(move || store.tree().try_to_keep(&wanted, &body)).await;
+            let body = info.body.clone();
+            let keep = move |store: &Store| {
+                store.tree().try_to_keep(&wanted, &body);
+                Ok(())
+            };
+            blocking(&context.store, keep).await?;
             Ok(info)
         });
         flight.await?
-    }
-
-    /// Returns once each `.info` that was answered is stored, if it can be.
-    pub(crate) async fn written(&self) {
-        self.writes.ended().await;
     }
 
     /// What changes: `@v/list` with one version a line; or the `.info` of a query or `@latest`, which names a version of the

@@ -107,7 +107,7 @@ pub(crate) fn stage_now<T>(name: &'static str, work: impl FnOnce() -> T) -> T {
 /// Notes a fact about the current span.
 pub(crate) fn note(key: &'static str, value: impl FnOnce() -> Option<String>) {
     let context = Context::current();
-    if context.has_active_span()
+    if context.span().is_recording()
         && let Some(value) = value()
     {
         context.span().set_attribute(KeyValue::new(key, value));

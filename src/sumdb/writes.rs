@@ -1,4 +1,4 @@
-//! Writes that go on while their answers are used already.
+//! Writes of batches that go on while the answers are used already.
 //!
 //! They store what is authenticated at every read: a crash before their end costs requests. Who reads it from the disk again, and
 //! who ends the process, waits for them.
@@ -8,12 +8,15 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
-/// Writes at the same time: the tiles and the records of a batch, some tens of megabytes at most, or files of a few hundred bytes.
+/// Records or tiles that are written while the answers are used: more than one lookup has. Few are written before their answer,
+/// so that a process that looks up one module may end at any time after it.
+pub(super) const MANY: usize = 16;
+/// Writes at the same time: the tiles and the records of a batch, some tens of megabytes at most.
 const MAX: u32 = 2;
 
-/// Writes of one kind. Clones share them.
+/// The writes of one client. Clones share them.
 #[derive(Clone)]
-pub(crate) struct Writes(Arc<Semaphore>);
+pub(super) struct Writes(Arc<Semaphore>);
 
 impl Default for Writes {
     fn default() -> Self {
@@ -23,7 +26,7 @@ impl Default for Writes {
 
 impl Writes {
     /// Starts a write that blocks on the disk, once there is room for it.
-    pub(crate) async fn start(&self, write: impl FnOnce() + Send + 'static) {
+    pub(super) async fn start(&self, write: impl FnOnce() + Send + 'static) {
         // The semaphore is never closed.
         let Ok(permit) = Arc::clone(&self.0).acquire_owned().await else { return };
         spawn_blocking(move || {
@@ -33,7 +36,7 @@ impl Writes {
     }
 
     /// Returns once all that were started have ended.
-    pub(crate) async fn ended(&self) {
+    pub(super) async fn ended(&self) {
         let _ = self.0.acquire_many(MAX).await;
     }
 }
