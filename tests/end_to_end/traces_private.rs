@@ -89,10 +89,10 @@ fn unknown() {
     let (origin, folder, collector) =
         (origin(World::demo()), tempfile::tempdir().unwrap(), Collector::start(Vec::new()));
     let mirror = mirror(&origin, &folder.path().join("data"), &collector.variables(), &[]);
-    // A file where the folder of its pins would be: it may be pinned, and so private.
+    // The folder of its pins cannot be read: it may be pinned, and so private.
     let pins = mirror.data.join("pins/quiet.example");
     std::fs::create_dir_all(&pins).unwrap();
-    std::fs::write(pins.join("hush"), "").unwrap();
+    std::os::unix::fs::symlink("hush", pins.join("hush")).unwrap();
     let statuses = FILES[..6].iter().map(|path| get(&mirror.url, &path.replace("MODULE", "quiet.example/hush")).status);
     assert_eq!(statuses.collect::<Vec<_>>(), [500; 6]);
     let (sent, _) = collector.until(6);
