@@ -279,8 +279,7 @@ impl Remote {
     }
 
     async fn request(&self, endpoints: &Endpoints, id: Endpoint, wanted: &Wanted) -> Result<Vec<u8>, UpstreamError> {
-        // In a box of its own: each caller up to the race of the endpoints has room for what it waits for, most of them twice, which made
-        // 100 KB for a request that takes 6.
+        // Boxed: the callers have room for it several times, in all 100 KB for one of 6.
         let mut first = endpoints.pool.small_from(id, wanted).boxed();
         if !matches!(wanted, Wanted::Database(DatabaseRequest::Tile(_))) {
             return first.await;
