@@ -27,8 +27,8 @@ use crate::base::clock::Clock;
 /// up what the system has for all connections (a tenth of the memory).
 const UNSENT: u32 = 256 << 10;
 /// The send buffer of a client on this machine, such as a server in front of the mirror; the system doubles it for its own data.
-/// Its bytes are not on the way for long, and while there are few, they are in the cache of a core when the client reads them: that is
-/// faster than the 2.6 MB which the system would take. To a far client the system decides, by the time that its bytes need.
+/// Its bytes are not on the way for long, so few need to wait, instead of the 2.6 MB which the system would take. To a far client the
+/// system decides, by the time that its bytes need.
 const NEAR: usize = 128 << 10;
 /// For one call. `go` sends heads of 200 bytes.
 const RECEIVE: usize = 4 << 10;
