@@ -81,7 +81,7 @@ impl Traces {
 /// OTEL_SERVICE_NAME, or else what OTEL_RESOURCE_ATTRIBUTES says, or else our name; and our version.
 fn resource() -> Resource {
     let found = Resource::builder().build().get(&Key::from_static_str(SERVICE_NAME)).map(|name| name.to_string());
-    // The SDK calls a program so that nobody named, and prefers the attributes, against the specification.
+    // The SDK calls a program without a name "unknown_service", and prefers the attributes to the name, against the specification.
     let found = found.filter(|name| !name.starts_with("unknown_service"));
     let name = variable("OTEL_SERVICE_NAME").or(found).unwrap_or_else(|| "sumgate".to_owned());
     let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
